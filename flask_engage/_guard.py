@@ -1,0 +1,68 @@
+"""The one boundary between our errors and the host's requests.
+
+Every hook, decorator, receiver and job of ours runs inside :func:`guarded`. What goes
+wrong there is logged with its traceback, at most once a minute per place, counted, and
+forgotten; the host carries on. Programming errors are raised again where the developer
+sees them (``ENGAGE_RAISE_ERRORS``); a database that is away never is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_log = logging.getLogger("flask_engage")
+
+_QUIET_SECONDS = 60.0
+"""One log line a minute and place: enough to see, too little to fill a disk."""
+
+#: What the surroundings do to us, as against what our code does wrong: never raised again.
+_SURROUNDINGS = (DBAPIError, PoolTimeout, NoSuchTableError, OSError)
+
+
+class Guard:
+    """Keeps the errors of one app's extension away from the host."""
+
+    def __init__(self, raise_errors: Callable[[], bool] = lambda: False) -> None:
+        self._raise_errors = raise_errors
+        self._lock = threading.Lock()
+        self._last_logged: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+        """Errors by place since the process began."""
+        self.last_error: str | None = None
+
+    @contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Run the block; log and count what it raises. `what` names the place.
+
+        Only ``Exception`` is caught: an exit, an interrupt or a worker's time-out passes.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.report(what, error)
+            if self._raise_errors() and not isinstance(error, _SURROUNDINGS):
+                raise
+
+    def report(self, what: str, error: Exception) -> None:
+        """Count `error` and log it, unless this place has been logged within a minute."""
+        now = time.monotonic()
+        with self._lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
+            self.last_error = f"{what}: {type(error).__name__}"
+            last = self._last_logged.get(what)
+            if last is not None and now - last < _QUIET_SECONDS:
+                return
+            self._last_logged[what] = now
+        _log.warning(
+            "flask_engage: %s failed; the host is not affected. (%d so far)",
+            what,
+            self.counts[what],
+            exc_info=error,
+        )

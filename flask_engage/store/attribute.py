@@ -1,0 +1,56 @@
+"""Custom attributes: one row for each value, with where it came from and since when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import Base, BigId, CodeText, LongText, UTCDateTime
+
+
+class AttributeRow(Base):
+    """One attribute of one person: the truth, of which the person row keeps a copy."""
+
+    __tablename__ = "engage_attribute"
+    __table_args__ = (Index("ix_engage_attribute_name", "name", "person_id"),)
+
+    person_id: Mapped[int] = mapped_column(
+        BigId,
+        ForeignKey("engage_person.id", name="fk_engage_attribute_person", ondelete="CASCADE"),
+        primary_key=True,
+    )
+    name: Mapped[str] = mapped_column(CodeText(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(CodeText(1))
+    """``s`` text, ``n`` number, ``b`` boolean, ``t`` time."""
+    value: Mapped[str] = mapped_column(LongText())
+    """As JSON, so that numbers and booleans come back as they went in."""
+    source: Mapped[str] = mapped_column(CodeText(64))
+    """``manual``, ``provider:<name>``, ``page``, ``api`` or ``enrichment:<name>``."""
+    computed_at: Mapped[datetime] = mapped_column(UTCDateTime())
+    changed_at: Mapped[datetime] = mapped_column(UTCDateTime())
+
+
+class RelationshipRow(Base):
+    """The heart: how close one person is to the host's product."""
+
+    __tablename__ = "engage_relationship"
+    __table_args__ = (Index("ix_engage_relationship_score", "score", "person_id"),)
+
+    person_id: Mapped[int] = mapped_column(
+        BigId,
+        ForeignKey("engage_person.id", name="fk_engage_relationship_person", ondelete="CASCADE"),
+        primary_key=True,
+    )
+    score: Mapped[float]
+    """0 to 100."""
+    hearts: Mapped[int | None]
+    """0 to 5; none while the person is too new to tell."""
+    trend: Mapped[int] = mapped_column(default=0)
+    """-1 falling, 0 level, 1 rising."""
+    recency: Mapped[float] = mapped_column(default=0.0)
+    frequency: Mapped[float] = mapped_column(default=0.0)
+    depth: Mapped[float] = mapped_column(default=0.0)
+    reply: Mapped[float] = mapped_column(default=0.0)
+    computed_at: Mapped[datetime] = mapped_column(UTCDateTime())

@@ -1,0 +1,20 @@
+"""Steps that may be run again: MySQL commits each one, so a cut-off upgrade resumes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.schema import SchemaItem
+
+
+def create_table(name: str, *items: SchemaItem) -> None:
+    """Create a table with its indexes, or what is missing of them."""
+    present = sa.inspect(op.get_bind())
+    if not present.has_table(name):
+        op.create_table(name, *items)
+        return
+    there = {index["name"] for index in present.get_indexes(name)}
+    for item in items:
+        if isinstance(item, sa.Index) and item.name not in there:
+            columns = [str(column) for column in item._pending_colargs]
+            op.create_index(str(item.name), name, columns, unique=item.unique)

@@ -1,0 +1,38 @@
+"""Operators who came by, and what they changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
+
+
+class OperatorRow(Base):
+    """Somebody who has opened the dashboard. The host decides who may; this remembers who did."""
+
+    __tablename__ = "engage_operator"
+
+    id: Mapped[str] = mapped_column(CodeText(255), primary_key=True)
+    """The operator's id as the host gives it."""
+    name: Mapped[str] = mapped_column(CodeText(255), default="")
+    email: Mapped[str | None] = mapped_column(CodeText(320))
+    role: Mapped[str] = mapped_column(CodeText(16))
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime())
+
+
+class AuditRow(Base):
+    """One change that an operator made."""
+
+    __tablename__ = "engage_audit"
+    __table_args__ = (Index("ix_engage_audit_occurred", "occurred_at"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    operator_id: Mapped[str] = mapped_column(CodeText(255))
+    action: Mapped[str] = mapped_column(CodeText(64))
+    target: Mapped[str] = mapped_column(CodeText(255), default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONDoc, default=dict)
+    occurred_at: Mapped[datetime] = mapped_column(UTCDateTime())

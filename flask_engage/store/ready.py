@@ -1,0 +1,116 @@
+"""When the database can be used: found, reachable, with tables that fit this code.
+
+Start-up needs no database. The first use looks for it, migrates it where that is allowed,
+and remembers a failure for a while, so that a database that is away costs one look every
+few seconds and one warning, not one per request.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import NotReady, SchemaError
+from .engine import Database, open_database
+from .migrate import SchemaState, schema_state, upgrade
+
+_log = logging.getLogger("flask_engage")
+
+RETRY_SECONDS = 5.0
+"""After a failure nobody asks the database again for this long."""
+
+_ADVICE = {
+    SchemaState.MISSING: "The engage_ tables are missing; run 'flask engage upgrade'.",
+    SchemaState.OLDER: "The engage_ tables are from an older version; run 'flask engage upgrade'.",
+    SchemaState.UNVERSIONED: "The engage_ tables have no version; run 'flask engage upgrade'.",
+    SchemaState.NEWER: "The engage_ tables are from a newer version of flask_engage; this "
+    "process keeps its journal for it and stores nothing.",
+}
+
+
+class Readiness:
+    """Finds our database at first use and says whether it can be used."""
+
+    def __init__(
+        self, source: Callable[[], Engine | URL | str], auto_upgrade: Callable[[Database], bool]
+    ) -> None:
+        self._source = source
+        self._auto_upgrade = auto_upgrade
+        self._lock = threading.Lock()
+        self._database: Database | None = None
+        self._ready = False
+        self._failed_at: float | None = None
+        self._problem: str | None = None
+
+    def database(self) -> Database:
+        """Return the database without looking whether it answers or has our tables."""
+        with self._lock:
+            return self._found()
+
+    def require(self) -> Database:
+        """Return the database, ready for use; migrates it first where that is allowed.
+
+        :raises NotReady: if it is away or its tables don't fit; the message says what to do.
+        """
+        if self._ready and self._database is not None:
+            return self._database
+        with self._lock:
+            if self._ready and self._database is not None:
+                return self._database
+            now = time.monotonic()
+            if self._failed_at is not None and now - self._failed_at < RETRY_SECONDS:
+                raise NotReady(self._problem or "The database is away.")
+            try:
+                database = self._found()
+                self._check(database)
+            except (SQLAlchemyError, SchemaError, NotReady, OSError) as error:
+                self._note(error)
+                raise NotReady(str(self._problem)) from error
+            self._ready, self._failed_at, self._problem = True, None, None
+            return database
+
+    def forget(self) -> None:
+        """Look again at the next use, for example after an upgrade or an error."""
+        with self._lock:
+            self._ready, self._failed_at, self._problem = False, None, None
+
+    def after_fork(self) -> None:
+        """Leave the parent's connections alone in a forked child."""
+        self._lock = threading.Lock()
+        if self._database is not None and not self._database.shared:
+            self._database.engine.dispose(close=False)
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the database from being used, if anything is known to."""
+        return self._problem
+
+    def _found(self) -> Database:
+        if self._database is None:
+            self._database = open_database(self._source())
+        return self._database
+
+    def _check(self, database: Database) -> None:
+        state = schema_state(database)
+        if state is SchemaState.CURRENT:
+            return
+        if state is not SchemaState.NEWER and self._auto_upgrade(database):
+            upgrade(database)
+            return
+        raise NotReady(_ADVICE[state])
+
+    def _note(self, error: Exception) -> None:
+        problem = (
+            str(error)
+            if isinstance(error, (NotReady, SchemaError))
+            else (f"The database is away ({type(error).__name__}).")
+        )
+        if problem != self._problem:
+            _log.warning("flask_engage is idle: %s The host is not affected.", problem)
+        self._problem, self._failed_at = problem, time.monotonic()
