@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit(f"The wheel lacks {', '.join(missing)}.")
     Path("host.py").write_text(HOST)
     flask = Path(sys.executable).with_name("flask")
-    for command in (["upgrade"], ["check"]):
+    for command in (["upgrade"], ["people"]):
         subprocess.run(
             [flask, "--app", "host", "engage", *command],
             check=True,

@@ -97,13 +97,13 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def engage() -> Engage:
-    """An `Engage` whose operators are the host's users with ``is_admin``."""
+def engage(clock: FakeClock) -> Engage:
+    """An `Engage` on the test's `clock`; its operators are the host's users with ``is_admin``."""
     from flask_login import current_user
 
     from flask_engage import Engage
 
-    engage = Engage()
+    engage = Engage(clock=clock)
 
     @engage.operator
     def operator() -> bool:

@@ -1,0 +1,1 @@
+"""Benchmarks: us and a yardstick, interleaved in one run. They judge nothing."""

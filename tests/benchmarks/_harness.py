@@ -1,0 +1,132 @@
+"""Rounds in turn, medians, ratios, a table and a JSON file.
+
+A machine's speed drifts while one measures. So all variants take turns within each round,
+and what is reported first are ratios between medians of the same run.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+Size = Literal["small", "full"]
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("flask-engage", "flask", "werkzeug", "sqlalchemy", "flask-login")
+
+
+@dataclass
+class Result:
+    """What one benchmark measured: seconds per operation, by variant."""
+
+    name: str
+    what: str
+    """One sentence: what is timed, and against what."""
+    yardstick: str
+    """The variant that the others are compared with."""
+    size: Mapping[str, int]
+    """How much was measured: rounds, rows and the like."""
+    medians: dict[str, list[float]] = field(default_factory=dict)
+    """The median of each round, in seconds per operation."""
+    samples: dict[str, list[float]] = field(default_factory=dict)
+    """Every single operation, in seconds."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per variant, in microseconds; the yardstick comes first."""
+        base = statistics.median(self.medians[self.yardstick])
+        rows = []
+        for variant, medians in self.medians.items():
+            median = statistics.median(medians)
+            single = sorted(self.samples[variant])
+            # Per round, so that a drift between the rounds cancels out.
+            added = statistics.median(
+                mine - theirs
+                for mine, theirs in zip(medians, self.medians[self.yardstick], strict=True)
+            )
+            rows.append(
+                {
+                    "variant": variant,
+                    "median_us": round(median * 1e6, 1),
+                    "added_us": round(added * 1e6, 1),
+                    "ratio": round(median / base, 3),
+                    "p99_us": round(single[int(len(single) * 0.99)] * 1e6, 1),
+                }
+            )
+        return rows
+
+    def table(self) -> str:
+        """Return the rows as a text table."""
+        head = ("variant", "median us", "added us", "ratio", "p99 us")
+        lines = [[str(value) for value in row.values()] for row in self.rows()]
+        widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+        text = [
+            "  ".join(
+                cell.ljust(width) if number == 0 else cell.rjust(width)
+                for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in (head, *lines)
+        ]
+        size = ", ".join(f"{value:,} {name}" for name, value in self.size.items())
+        return "\n".join([f"{self.name}: {self.what}", f"({size})", "", *text])
+
+    def save(self, folder: Path = RESULTS) -> Path:
+        """Write the rows, the size and the versions as JSON and return the file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.name}.json"
+        document = {
+            "name": self.name,
+            "what": self.what,
+            "yardstick": self.yardstick,
+            "size": dict(self.size),
+            "rows": self.rows(),
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+        }
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        return path
+
+
+def interleaved(
+    result: Result, variants: Mapping[str, Callable[[int], list[float]]], *, rounds: int, each: int
+) -> Result:
+    """Let the variants take turns for `rounds` rounds and fill `result` with their times.
+
+    A variant does `each` operations and returns their seconds. One unmeasured round goes
+    first; who begins changes from round to round, and nobody pays for another's garbage.
+    """
+    for run in variants.values():
+        run(each)
+    names = list(variants)
+    result.medians = {name: [] for name in names}
+    result.samples = {name: [] for name in names}
+    for number in range(rounds):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            gc.collect()
+            times = variants[name](each)
+            result.medians[name].append(statistics.median(times))
+            result.samples[name] += times
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Return what was measured on."""
+    found = {
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "from the source tree"
+    return found

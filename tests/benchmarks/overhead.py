@@ -1,0 +1,150 @@
+"""What a request pays for us: the same app bare, with an empty hook, and with `Engage`.
+
+The WSGI callable is called directly, because a test client costs more than what is
+measured. The user comes from memory, so that the host itself is as cheap as can be and the
+ratio as unkind to us as can be.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response
+from flask_login import LoginManager, UserMixin, login_user
+from werkzeug.test import EnvironBuilder
+
+from flask_engage import Engage
+from tests.benchmarks._harness import Result, Size, interleaved
+
+ROUNDS: dict[Size, tuple[int, int]] = {"small": (20, 100), "full": (60, 300)}
+"""Rounds, and requests in each round."""
+
+PAGE = (
+    "<!doctype html><html><head><title>Page</title></head><body>"
+    + "<p>Ten kilobytes of text.</p>" * 350
+    + "</body></html>"
+)
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36"
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class User(UserMixin):
+    """Somebody without a table."""
+
+    id = "7"
+    email = "ada@example.com"
+    name = "Ada"
+
+
+def host() -> Flask:
+    """Make the bare app: one page, one user, a login."""
+    app = Flask("overhead")
+    app.config["SECRET_KEY"] = "a secret of sixteen bytes and more"
+    login = LoginManager(app)
+    user = User()
+    login.user_loader(lambda user_id: user)
+
+    @app.get("/login")
+    def log_in() -> str:
+        login_user(user)
+        return "in"
+
+    @app.get("/page")
+    def page() -> str:
+        return PAGE
+
+    return app
+
+
+def with_empty_hook() -> Flask:
+    """Make the app with a hook that does nothing: its figure is the noise of this run."""
+    app = host()
+
+    @app.after_request
+    def nothing(response: Response) -> Response:
+        return response
+
+    return app
+
+
+def with_engage(folder: Path, **settings: Any) -> tuple[Flask, Engage]:
+    """Make the app with us, as a host on SQLite has us by default."""
+    folder.mkdir()
+    app = host()
+    app.config.update(ENGAGE_JOURNAL_DIR=str(folder / "journal"), ENGAGE_SCHEDULER="off")
+    app.config.update(settings)
+    return app, Engage(app, f"sqlite:///{folder / 'engage.sqlite3'}")
+
+
+def requests_of(app: Flask, *, logged_in: bool = True) -> Callable[[int], list[float]]:
+    """Return what sends `n` requests into `app` and gives the seconds of each."""
+    client = app.test_client()
+    headers = {"User-Agent": BROWSER}
+    if logged_in:
+        cookie = client.get("/login", headers=headers).headers["Set-Cookie"].partition(";")[0]
+        headers["Cookie"] = cookie
+    wsgi: Wsgi = app.wsgi_app
+    base = EnvironBuilder("/page", headers=headers).get_environ()
+    base["REMOTE_ADDR"] = "127.0.0.1"
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
+        assert status.startswith("200"), status
+
+    def run(number: int) -> list[float]:
+        times = []
+        for _ in range(number):
+            environ = {**base, "wsgi.input": io.BytesIO()}
+            begin = time.perf_counter()
+            answer = wsgi(environ, start_response)
+            b"".join(answer)
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+            times.append(time.perf_counter() - begin)
+        return times
+
+    return run
+
+
+def flushed(engage: Engage, app: Flask, run: Callable[[int], list[float]]) -> Any:
+    """Let `engage` write out after each round, so that no other variant's round pays for it."""
+
+    def run_and_flush(number: int) -> list[float]:
+        times = run(number)
+        with app.app_context():
+            engage.flush()
+        return times
+
+    return run_and_flush
+
+
+def run(size: Size) -> Result:
+    """Measure and return the figures."""
+    rounds, each = ROUNDS[size]
+    with tempfile.TemporaryDirectory(prefix="engage-bench-") as name:
+        folder = Path(name)
+        app, engage = with_engage(folder / "engage")
+        busy, busy_engage = with_engage(
+            folder / "busy", ENGAGE_FLUSH_INTERVAL=timedelta(milliseconds=10)
+        )
+        result = Result(
+            name="overhead",
+            what="one request for a 10 KB page, straight into the WSGI callable",
+            yardstick="plain",
+            size={"rounds": rounds, "requests in each": each},
+        )
+        variants = {
+            "plain": requests_of(host()),
+            "plain, empty hook": requests_of(with_empty_hook()),
+            "engage": flushed(engage, app, requests_of(app)),
+            "engage, nobody logged in": requests_of(app, logged_in=False),
+            "engage, writer at work": flushed(busy_engage, busy, requests_of(busy)),
+        }
+        return interleaved(result, variants, rounds=rounds, each=each)
