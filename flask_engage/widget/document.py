@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_AT_THE_END: Final = re.compile(rb"</body\s*>\s*(?:</html\s*>\s*)?\Z", re.IGNORECASE)
+_AT_THE_END: Final = re.compile(
+    rb"</body\s*+>(?:\s++|</html\s*+>|<!--[^>]*+(?<=--)>)*+\Z", re.IGNORECASE
+)
 """How nearly all documents end: then nothing else has to be read."""
 
 _TAIL_BYTES: Final = 256
@@ -46,9 +48,18 @@ _RAW_END: Final = {
 def end_of_body(document: bytes) -> int | None:
     """Return the offset of the last ``</body>`` that is markup, or None if there is none."""
     start = max(0, len(document) - _TAIL_BYTES)
-    if at_the_end := _AT_THE_END.search(document, start):
+    at_the_end = _AT_THE_END.search(document, start)
+    if at_the_end and not _may_be_text(document, at_the_end.start()):
         return at_the_end.start()
     return _search(document) if b"</body" in document.lower() else None
+
+
+def _may_be_text(document: bytes, position: int) -> bool:
+    """Tell whether a comment or script may still be open at `position`."""
+    return any(
+        document.rfind(opens, 0, position) > document.rfind(closes, 0, position)
+        for opens, closes in ((b"<!--", b"-->"), (b"<script", b"</script"))
+    )
 
 
 def _search(document: bytes) -> int | None:

@@ -1,0 +1,511 @@
+"""The host's answers: one tag in whole pages, every other byte as it was."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response, make_response, redirect, request, send_file
+from werkzeug.test import TestResponse
+
+from flask_engage.widget.injection import inject, script_version, tag
+
+HEAD = "<!doctype html><html><head><title>Größe 美咲</title></head><body><p>x</p>"
+PAGE = HEAD + "</body></html>"
+MIB = 1024 * 1024
+
+VIEWS: dict[str, Callable[[], Any]] = {}
+
+
+def view(function: Callable[[], Any]) -> Callable[[], Any]:
+    VIEWS[function.__name__] = function
+    return function
+
+
+def answer(body: str | bytes, status: int = 200, **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(body, status=status, headers=named)
+
+
+# --- whole pages: exactly one tag -------------------------------------------------------------
+
+
+@view
+def page() -> str:
+    return PAGE
+
+
+@view
+def created() -> Response:
+    return answer(PAGE, 201)
+
+
+@view
+def two_bodies() -> str:
+    return HEAD + "</body><p>late</p></body></html>"
+
+
+@view
+def body_in_comment() -> str:
+    return HEAD + "</body><!-- </body> --></html>"
+
+
+@view
+def body_in_script() -> str:
+    return HEAD + "</body><script>var end = '</body>';</script>"
+
+
+@view
+def upper_case() -> str:
+    return HEAD.upper() + "</BODY></HTML>"
+
+
+@view
+def with_byte_order_mark() -> Response:
+    return answer(b"\xef\xbb\xbf" + PAGE.encode())
+
+
+@view
+def in_pieces() -> Response:
+    return Response([HEAD, "</bo", b"dy></html>"])
+
+
+@view
+def exactly_one_mebibyte() -> Response:
+    return answer(HEAD.encode() + b"x" * (MIB - len(PAGE.encode())) + b"</body></html>")
+
+
+@view
+def inline_disposition() -> Response:
+    return answer(PAGE, Content_Disposition="inline")
+
+
+@view
+def with_etag() -> Response:
+    return answer(PAGE, ETag='"v1"')
+
+
+@view
+def publicly_cached() -> Response:
+    return answer(PAGE, Cache_Control="public, max-age=60", Vary="Accept-Encoding")
+
+
+WITH_TAG = tuple(VIEWS)
+POSITIONS = {
+    "two_bodies": len((HEAD + "</body><p>late</p>").encode()),
+    "with_byte_order_mark": len(HEAD.encode()) + 3,
+    "exactly_one_mebibyte": MIB - len(b"</body></html>"),
+    "upper_case": len(HEAD.upper().encode()),
+}
+
+
+# --- everything else: not a byte ---------------------------------------------------------------
+
+
+@view
+def stream() -> Response:
+    return Response(iter([HEAD, "</body></html>"]), mimetype="text/html")
+
+
+@view
+def file() -> Response:
+    return send_file(request.environ["test.file"], mimetype="text/html")
+
+
+@view
+def not_modified() -> Response:
+    response = answer(PAGE, ETag='"v1"')
+    request.environ["HTTP_IF_NONE_MATCH"] = '"v1"'
+    return response.make_conditional(request)
+
+
+@view
+def no_content() -> Response:
+    return answer(PAGE, 204)
+
+
+@view
+def reset_content() -> Response:
+    return answer(PAGE, 205)
+
+
+@view
+def partial() -> Response:
+    request.environ["HTTP_RANGE"] = "bytes=10-60"
+    response = answer(PAGE)
+    return response.make_conditional(
+        request, accept_ranges=True, complete_length=len(PAGE.encode())
+    )
+
+
+@view
+def missing() -> Response:
+    return answer(PAGE, 404)
+
+
+@view
+def broken() -> Response:
+    return answer(PAGE, 500)
+
+
+@view
+def moved() -> Any:
+    return redirect("/page")
+
+
+@view
+def zipped() -> Response:
+    return answer(gzip.compress(PAGE.encode(), mtime=0), Content_Encoding="gzip")
+
+
+@view
+def brotli() -> Response:
+    return answer(b"\x8b\x02\x80</body>\x03", Content_Encoding="br")
+
+
+@view
+def latin_1() -> Response:
+    return answer(PAGE.encode("latin-1", "replace"), Content_Type="text/html; charset=iso-8859-1")
+
+
+@view
+def utf_16() -> Response:
+    return answer(PAGE.encode("utf-16"), Content_Type="text/html; charset=utf-16")
+
+
+@view
+def charset_unsaid() -> Response:
+    return answer(PAGE, Content_Type="text/html")
+
+
+@view
+def json() -> dict[str, str]:
+    return {"html": PAGE}
+
+
+@view
+def xhtml() -> Response:
+    return answer(PAGE, Content_Type="application/xhtml+xml; charset=utf-8")
+
+
+@view
+def attachment() -> Response:
+    return answer(PAGE, Content_Disposition='Attachment; filename="a.html"')
+
+
+@view
+def no_transform() -> Response:
+    return answer(PAGE, Cache_Control="public, No-Transform")
+
+
+@view
+def no_end_of_body() -> str:
+    return "<p>a fragment</p>"
+
+
+@view
+def only_in_comment() -> str:
+    return HEAD + "<!-- </body> --><p>"
+
+
+@view
+def five_mebibytes() -> Response:
+    return answer(HEAD.encode() + b"x" * (5 * MIB) + b"</body></html>")
+
+
+@view
+def one_byte_too_many() -> Response:
+    return answer(HEAD.encode() + b"x" * (MIB + 1 - len(PAGE.encode())) + b"</body></html>")
+
+
+@view
+def empty() -> str:
+    return ""
+
+
+@view
+def digested() -> Response:
+    return answer(PAGE, Repr_Digest="sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:")
+
+
+@view
+def with_ranges() -> Response:
+    return answer(PAGE, Accept_Ranges="bytes")
+
+
+@view
+def placed_by_hand() -> str:
+    return HEAD + tag(request, "/engage", "abc") + "</body></html>"
+
+
+WITHOUT_TAG = tuple(name for name in VIEWS if name not in WITH_TAG)
+
+UNTOUCHED_REQUESTS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("HEAD", {}),
+    ("POST", {}),
+    ("GET", {"HX-Request": "true"}),
+    ("GET", {"HX-Request": "true", "HX-Boosted": "true"}),
+    ("GET", {"X-Requested-With": "XMLHttpRequest"}),
+    ("GET", {"Turbo-Frame": "list"}),
+    ("GET", {"Sec-Fetch-Dest": "empty"}),
+)
+
+
+def make_host(hook: Callable[[Response], Response] | None = None) -> Flask:
+    app = Flask("host")
+    for name, function in VIEWS.items():
+        app.add_url_rule(f"/{name}", name, function, methods=["GET", "POST"])
+    if hook is not None:
+        app.after_request(hook)
+    return app
+
+
+def for_all(response: Response) -> Response:
+    inject(response, request, prefix="/engage", mode="all", recorded=False)
+    return response
+
+
+def for_users(response: Response) -> Response:
+    recorded = "user" in request.cookies
+    inject(response, request, prefix="/engage", mode="users", recorded=recorded)
+    return response
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Callable[..., TestResponse]:
+    """Asks a host with or without the hook for a page."""
+    path = tmp_path / "page.html"
+    path.write_text(PAGE)
+
+    def ask(hook: Any, name: str, method: str = "GET", **options: Any) -> TestResponse:
+        client = make_host(hook).test_client(use_cookies=False)
+        options.setdefault("environ_overrides", {})["test.file"] = str(path)
+        response = client.open(f"/{name}", method=method, **options)
+        response.get_data()
+        response.close()
+        return response
+
+    return ask
+
+
+TAG = (
+    f'<script src="/engage/widget/engage.js?v={script_version()}" defer'
+    ' data-engage="/engage/widget/"></script>'
+).encode()
+
+
+@pytest.mark.parametrize("name", WITH_TAG)
+def test_a_whole_page_gets_exactly_one_tag_at_the_end_of_its_body(
+    ask: Callable[..., TestResponse], name: str
+) -> None:
+    bare, ours = ask(None, name), ask(for_all, name)
+    position = POSITIONS.get(name, len(HEAD.encode()))
+    assert ours.data == bare.data[:position] + TAG + bare.data[position:]
+    assert bare.data[position:].lower().startswith(b"</body>")
+    assert ours.headers.pop("Content-Length") == str(len(ours.data))
+    assert bare.headers.pop("Content-Length") == str(len(bare.data))
+    assert list(ours.headers) == list(bare.headers)
+    assert ours.status == bare.status
+
+
+@pytest.mark.parametrize("name", WITHOUT_TAG)
+def test_any_other_answer_keeps_every_byte_and_header(
+    ask: Callable[..., TestResponse], name: str
+) -> None:
+    bare, ours = ask(None, name), ask(for_all, name)
+    assert ours.data == bare.data
+    for response in (bare, ours):
+        response.headers.pop("Date", None)
+    assert list(ours.headers) == list(bare.headers)
+    assert ours.status == bare.status
+    if "Content-Length" in ours.headers and ours.status_code not in (204, 205, 304):
+        assert int(ours.headers["Content-Length"]) == len(ours.data)
+
+
+@pytest.mark.parametrize(("method", "headers"), UNTOUCHED_REQUESTS)
+def test_a_request_for_no_page_is_answered_as_without_us(
+    ask: Callable[..., TestResponse], method: str, headers: dict[str, str]
+) -> None:
+    bare = ask(None, "page", method, headers=headers)
+    ours = ask(for_all, "page", method, headers=headers)
+    assert (ours.data, list(ours.headers)) == (bare.data, list(bare.headers))
+    assert int(ours.headers["Content-Length"]) == len(PAGE.encode())
+
+
+def test_a_page_shown_in_a_frame_gets_the_tag(ask: Callable[..., TestResponse]) -> None:
+    assert TAG in ask(for_all, "page", headers={"Sec-Fetch-Dest": "iframe"}).data
+
+
+def test_a_streamed_page_arrives_piece_by_piece() -> None:
+    def slow() -> Response:
+        def pieces() -> Iterator[str]:
+            yield HEAD
+            time.sleep(1)  # the host's own slowness is the subject
+            yield "</body></html>"
+
+        return Response(pieces(), mimetype="text/html")
+
+    app = make_host(for_all)
+    app.add_url_rule("/slow", "slow", slow)
+    began = time.monotonic()
+    response = app.test_client().get("/slow", buffered=False)
+    pieces = iter(response.response)
+    assert next(pieces) in (HEAD, HEAD.encode())
+    assert time.monotonic() - began < 0.5
+    response.close()
+
+
+def test_two_users_get_the_same_bytes_and_anonymous_visitors_those_of_the_host(
+    ask: Callable[..., TestResponse],
+) -> None:
+    bare, anonymous = ask(None, "page"), ask(for_users, "page")
+    ada = ask(for_users, "page", headers={"Cookie": "user=ada"})
+    bob = ask(for_users, "page", headers={"Cookie": "user=bob"})
+    assert ada.data == bob.data
+    assert ada.data.count(TAG) == 1
+    assert ada.headers["Vary"] == "Cookie"
+    assert (anonymous.data, list(anonymous.headers)) == (bare.data, list(bare.headers))
+
+
+def test_vary_keeps_what_the_host_said(ask: Callable[..., TestResponse]) -> None:
+    response = ask(for_users, "publicly_cached", headers={"Cookie": "user=ada"})
+    assert response.vary.as_set() == {"accept-encoding", "cookie"}
+
+
+def test_the_hosts_etag_still_revalidates() -> None:
+    def tagged() -> Response:
+        response = answer(PAGE)
+        response.add_etag()
+        return response.make_conditional(request)
+
+    bare, ours = make_host(), make_host(for_users)
+    for app in (bare, ours):
+        app.add_url_rule("/tagged", "tagged", tagged)
+    etag = bare.test_client().get("/tagged").headers["ETag"]
+    for cookie in ("user=ada", "user=bob", ""):
+        client = ours.test_client(use_cookies=False)
+        first = client.get("/tagged", headers={"Cookie": cookie})
+        assert first.headers["ETag"] == etag
+        assert (TAG in first.data) is bool(cookie)
+        again = client.get("/tagged", headers={"Cookie": cookie, "If-None-Match": etag})
+        assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_range_of_a_page_never_holds_shifted_bytes() -> None:
+    def ranged() -> Response:
+        response = answer(PAGE, ETag='"v1"')
+        return response.make_conditional(
+            request, accept_ranges=True, complete_length=len(PAGE.encode())
+        )
+
+    app = make_host(for_all)
+    app.add_url_rule("/ranged", "ranged", ranged)
+    client = app.test_client()
+    whole = client.get("/ranged").data
+    start = len(PAGE.encode()) - 20
+    part = client.get("/ranged", headers={"Range": f"bytes={start}-"})
+    assert part.status_code == 206
+    assert part.data == whole[start:]
+
+
+def test_a_host_that_cuts_ranges_after_us_cuts_the_page_as_it_was_sent() -> None:
+    def conditional(response: Response) -> Response:
+        return response.make_conditional(
+            request, accept_ranges=True, complete_length=len(response.get_data())
+        )
+
+    app = make_host(conditional)
+    app.after_request(for_all)  # runs before `conditional`
+    client = app.test_client()
+    whole = client.get("/page").data
+    part = client.get("/page", headers={"Range": "bytes=-100"})
+    assert TAG in whole
+    assert (part.status_code, part.data) == (206, whole[-100:])
+
+
+def test_off_means_off_and_users_means_users() -> None:
+    for mode, recorded, expected in (
+        ("off", True, False),
+        ("users", False, False),
+        ("users", True, True),
+        ("all", False, True),
+    ):
+        with make_host().test_request_context("/page"):
+            response = make_response(PAGE)
+            changed = inject(
+                response,
+                request,
+                prefix="/engage",
+                mode=mode,
+                recorded=recorded,  # type: ignore[arg-type]
+            )
+            assert changed is expected
+            assert (TAG in response.data) is expected
+
+
+def test_a_tag_placed_by_a_template_is_not_doubled(ask: Callable[..., TestResponse]) -> None:
+    assert ask(for_all, "placed_by_hand").data.count(b"engage.js") == 1
+
+
+def test_talk_about_the_tag_does_not_keep_the_tag_away() -> None:
+    app = make_host(for_all)
+    quoted = "<p>&lt;script src=&#34;/engage/widget/engage.js?v=1&#34;&gt;</p>"
+    app.add_url_rule("/talk", "talk", lambda: HEAD + quoted + "</body></html>")
+    assert app.test_client().get("/talk").data.count(TAG) == 1
+
+
+def test_an_app_mounted_below_a_path_gets_addresses_below_it() -> None:
+    response = make_host(for_all).test_client().get("/page", base_url="http://localhost/a%22b/")
+    assert b'src="/a%22b/engage/widget/engage.js?v=' in response.data
+    assert b'data-engage="/a%22b/engage/widget/"' in response.data
+
+
+@pytest.mark.parametrize(
+    ("configured", "on_request", "header", "expected"),
+    [
+        (None, None, None, None),
+        (lambda: "bm9uY2U=", None, None, "bm9uY2U="),
+        (None, "talisman-1", None, "talisman-1"),
+        (None, None, "default-src 'self'; script-src 'self' 'nonce-abc+/='", "abc+/="),
+        (None, None, "default-src 'nonce-d1'", "d1"),
+        (None, None, "style-src 'nonce-s1'; script-src 'self'", None),
+        (lambda: "configured", "talisman-1", "script-src 'nonce-h'", "configured"),
+        (lambda: '"><script>alert(1)</script>', None, None, None),
+        (lambda: None, None, "script-src 'nonce-h'", "h"),
+    ],
+)
+def test_the_tag_carries_the_hosts_nonce(
+    configured: Any, on_request: str | None, header: str | None, expected: str | None
+) -> None:
+    with make_host().test_request_context("/page"):
+        if on_request:
+            request.csp_nonce = on_request  # type: ignore[attr-defined]
+        response = make_response(PAGE)
+        if header:
+            response.headers["Content-Security-Policy"] = header
+        inject(
+            response,
+            request,
+            prefix="/engage",
+            mode="all",
+            recorded=False,
+            configured_nonce=configured,
+        )
+        placed = f' nonce="{expected}"></script>'.encode()
+        assert response.data.count(b"engage.js") == 1
+        assert (placed in response.data) is (expected is not None)
+        assert b"alert" not in response.data
+
+
+def test_our_own_pages_are_left_alone() -> None:
+    from flask import Blueprint
+
+    app = make_host(for_all)
+    ours = Blueprint("engage_dashboard", __name__)
+    ours.add_url_rule("/engage/", "home", page)
+    app.register_blueprint(ours)
+    assert TAG not in app.test_client().get("/engage/").data
