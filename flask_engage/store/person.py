@@ -6,8 +6,8 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, and_
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, and_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
 
@@ -104,3 +104,25 @@ class TombstoneRow(Base):
 def is_live() -> ColumnElement[bool]:
     """Return the condition that a person row stands for somebody: not deleted, not merged."""
     return and_(PersonRow.deleted_at.is_(None), PersonRow.merged_into.is_(None))
+
+
+def person_id_of(session: Session, user_id: str) -> int | None:
+    """Return our id of the host's user `user_id`; None if there is no such person (any more)."""
+    return session.scalar(select(PersonRow.id).where(PersonRow.user_id == user_id, is_live()))
+
+
+def unsubscribe(session: Session, public_id: str, now: datetime) -> bool:
+    """Let a person have no more mail from now on; tell whether there is such a person.
+
+    Who was unsubscribed stays so since then. A merged person's wish holds for whom it became.
+    """
+    person = session.scalar(select(PersonRow).where(PersonRow.public_id == public_id))
+    if person is None:
+        return False
+    while True:
+        if person.unsubscribed_at is None:
+            person.unsubscribed_at = person.updated_at = now
+        onward = session.get(PersonRow, person.merged_into) if person.merged_into else None
+        if onward is None or onward.unsubscribed_at is not None:
+            return True
+        person = onward
