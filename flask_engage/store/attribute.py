@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Double, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, BigId, CodeText, LongText, UTCDateTime
@@ -43,14 +43,14 @@ class RelationshipRow(Base):
         ForeignKey("engage_person.id", name="fk_engage_relationship_person", ondelete="CASCADE"),
         primary_key=True,
     )
-    score: Mapped[float]
+    score: Mapped[float] = mapped_column(Double)
     """0 to 100."""
     hearts: Mapped[int | None]
     """0 to 5; none while the person is too new to tell."""
     trend: Mapped[int] = mapped_column(default=0)
     """-1 falling, 0 level, 1 rising."""
-    recency: Mapped[float] = mapped_column(default=0.0)
-    frequency: Mapped[float] = mapped_column(default=0.0)
-    depth: Mapped[float] = mapped_column(default=0.0)
-    reply: Mapped[float] = mapped_column(default=0.0)
+    recency: Mapped[float] = mapped_column(Double, default=0.0)
+    frequency: Mapped[float] = mapped_column(Double, default=0.0)
+    depth: Mapped[float] = mapped_column(Double, default=0.0)
+    reply: Mapped[float] = mapped_column(Double, default=0.0)
     computed_at: Mapped[datetime] = mapped_column(UTCDateTime())

@@ -350,13 +350,13 @@ def upgrade() -> None:
     create_table(
         "engage_relationship",
         sa.Column("person_id", BigId, nullable=False),
-        sa.Column("score", sa.Float(), nullable=False),
+        sa.Column("score", sa.Double(), nullable=False),
         sa.Column("hearts", sa.Integer(), nullable=True),
         sa.Column("trend", sa.Integer(), nullable=False),
-        sa.Column("recency", sa.Float(), nullable=False),
-        sa.Column("frequency", sa.Float(), nullable=False),
-        sa.Column("depth", sa.Float(), nullable=False),
-        sa.Column("reply", sa.Float(), nullable=False),
+        sa.Column("recency", sa.Double(), nullable=False),
+        sa.Column("frequency", sa.Double(), nullable=False),
+        sa.Column("depth", sa.Double(), nullable=False),
+        sa.Column("reply", sa.Double(), nullable=False),
         sa.Column("computed_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("person_id", name="pk_engage_relationship"),
         sa.ForeignKeyConstraint(

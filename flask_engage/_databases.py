@@ -1,0 +1,70 @@
+"""Which database holds our tables, and which one the host keeps its users on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+
+from .errors import InvalidSettings
+from .settings import Settings
+
+
+def own_source(app: Flask, db: Any, settings: Settings) -> Engine | URL | str:
+    """Return where our tables live: ``ENGAGE_DATABASE_URL``, else what the host gave, else its
+    Flask-SQLAlchemy, else a SQLite file in the instance folder."""
+    if settings.DATABASE_URL:
+        return settings.DATABASE_URL
+    found = host_source(app, db)
+    if found is not None:
+        return found
+    folder = Path(app.instance_path)
+    return URL.create("sqlite", database=str(folder / "engage.sqlite3"))
+
+
+def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine | URL | str | None:
+    """Return where the host keeps its data, or None if it never said.
+
+    `db` is a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite object, an engine or a URL. With
+    `model`, the engine that this model is bound to (Flask-SQLAlchemy's binds).
+    """
+    if db is None:
+        db = app.extensions.get("sqlalchemy")
+    if db is None or isinstance(db, (Engine, URL, str)):
+        return db
+    with app.app_context():
+        session = getattr(db, "session", None)
+        if model is not None and session is not None:
+            bind = session.get_bind(mapper=model)
+            return bind if isinstance(bind, Engine) else bind.engine  # type: ignore[no-any-return]
+        engine = getattr(db, "engine", None)
+    if not isinstance(engine, Engine):
+        raise InvalidSettings(
+            f"db = {db!r} can't be used; give a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite "
+            "object, a SQLAlchemy Engine or a URL."
+        )
+    return engine
+
+
+def host_engine(app: Flask, db: Any, model: type[Any], own: Engine) -> Engine:
+    """Return the engine to read the host's users from."""
+    source = host_source(app, db, model)
+    if isinstance(source, Engine):
+        return source
+    if source is None or make_url(source) == own.url:
+        return own
+    return create_engine(source)
+
+
+def same_place(one: Engine, other: Engine) -> bool:
+    """Tell whether two engines reach the same database, so that one query can span both."""
+    return one.url == other.url
+
+
+def is_single_file(source: Engine | URL | str) -> bool:
+    """Tell whether `source` is SQLite, which nobody else migrates for us."""
+    url = source.url if isinstance(source, Engine) else make_url(source)
+    return url.get_backend_name() == "sqlite"

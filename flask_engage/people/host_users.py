@@ -1,0 +1,153 @@
+"""Reading the host's own users, in bounded batches and on a session of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Column, Engine, inspect, select
+from sqlalchemy.orm import Session
+
+from ..errors import InvalidSettings
+from ..types import AttributeValue, Identity
+
+BATCH = 500
+"""Users held in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """What the host says of one of its users."""
+
+    user_id: str
+    email: str | None = None
+    name: str | None = None
+    signed_up_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    attributes: dict[str, AttributeValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostUsers:
+    """The host's user table, and how the host wants its users told to us."""
+
+    engine: Engine
+    """The engine that the host keeps its users on; only read from."""
+    model: type[Any]
+    identify: Callable[[Any], Identity | None] | None = None
+    last_seen_column: str | None = None
+
+    def key(self) -> Column[Any]:
+        """Return the primary key column.
+
+        :raises InvalidSettings: if the key has several columns.
+        """
+        columns = inspect(self.model).primary_key
+        if len(columns) != 1:
+            raise InvalidSettings(
+                f"user_model {self.model.__name__} has a primary key of {len(columns)} columns; "
+                "give identify() and leave user_model out."
+            )
+        return columns[0]
+
+    def key_attribute(self) -> Any:
+        """Return the mapped attribute of the primary key, for queries."""
+        mapper = inspect(self.model)
+        return getattr(self.model, mapper.get_property_by_column(self.key()).key)
+
+    def batches(self, size: int = BATCH) -> Iterator[list[KnownUser]]:
+        """Yield everybody, `size` at a time in the order of the key."""
+        for users in self.object_batches(size) if self.identify else self._row_batches(size):
+            yield [user for user in map(self._known, users) if user is not None]
+
+    def object_batches(self, size: int = BATCH) -> Iterator[Sequence[Any]]:
+        """Yield the host's user objects, loaded on a session of our own, rolled back after."""
+        key = self.key_attribute()
+        last: Any = None
+        while True:
+            with Session(self.engine) as session:
+                query = select(self.model).order_by(key).limit(size)
+                users = session.scalars(query if last is None else query.where(key > last)).all()
+                if not users:
+                    return
+                last = inspect(users[-1]).identity[0]
+                yield users
+
+    def existing(self, user_ids: Sequence[str]) -> set[str]:
+        """Return those of `user_ids` that the host still has.
+
+        Only meaningful where the id is the primary key, as it is without ``identify``.
+        """
+        key = self.key_attribute()
+        keys = [value for value in map(self._as_key, user_ids) if value is not None]
+        with Session(self.engine) as session:
+            return {str(found) for found in session.scalars(select(key).where(key.in_(keys)))}
+
+    def _as_key(self, user_id: str) -> Any:
+        try:
+            return self.key().type.python_type(user_id)
+        except (ValueError, TypeError, NotImplementedError):
+            # An id that can't be a key of this table (an old token, say) is nobody of theirs.
+            return None
+
+    def _row_batches(self, size: int) -> Iterator[Sequence[Any]]:
+        key = self.key_attribute()
+        columns = self._columns()
+        query = select(*[column.label(name) for name, column in columns.items()]).order_by(key)
+        last: Any = None
+        while True:
+            with Session(self.engine) as session:
+                page = query.limit(size) if last is None else query.where(key > last).limit(size)
+                rows = session.execute(page).all()
+            if not rows:
+                return
+            last = rows[-1].user_id
+            yield rows
+
+    def _columns(self) -> dict[str, Any]:
+        attributes = inspect(self.model).column_attrs
+        names = {"user_id": self.key_attribute().key, "email": "email", "name": "name",
+                 "signed_up_at": "created_at"}
+        if self.last_seen_column:
+            names["last_seen_at"] = self.last_seen_column
+        return {
+            ours: getattr(self.model, theirs)
+            for ours, theirs in names.items()
+            if theirs in attributes
+        }
+
+    def _known(self, user: Any) -> KnownUser | None:
+        if self.identify is None:
+            row = user._mapping
+            return KnownUser(
+                user_id=str(row["user_id"]),
+                email=_text(row.get("email")),
+                name=_text(row.get("name")),
+                signed_up_at=as_moment(row.get("signed_up_at")),
+                last_seen_at=as_moment(row.get("last_seen_at")),
+            )
+        identity = self.identify(user)
+        if identity is None:
+            return None
+        seen = getattr(user, self.last_seen_column, None) if self.last_seen_column else None
+        return KnownUser(
+            user_id=str(identity.id),
+            email=_text(identity.email),
+            name=_text(identity.name),
+            signed_up_at=as_moment(identity.signed_up_at),
+            last_seen_at=as_moment(seen),
+            attributes=dict(identity.attributes) or None,
+        )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def as_moment(value: Any) -> datetime | None:
+    """Take a host's time; one without a zone is UTC, which is what hosts store by far the most."""
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,0 +1,157 @@
+"""Custom data: values that the host computes, refreshed by a job, never in a page request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+
+from ..errors import InvalidFact
+from ..store.attribute_write import write_attributes
+from ..store.engine import Database
+from ..store.person import PersonRow, is_live
+from ..types import AttributeValue, Identity
+from .host_users import BATCH, HostUsers, as_moment
+
+_log = logging.getLogger("flask_engage")
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What a refresh did."""
+
+    people: int
+    """People for whom a value was computed."""
+    changed: int
+    """Values that differ from before."""
+    failed: int
+    """Users for whom the host's function raised or gave nonsense; they keep the old value."""
+    last_error: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.people} people, {self.changed} changed"
+        return text + (f", {self.failed} failed: {self.last_error}" if self.failed else "")
+
+
+def refresh_attribute(
+    database: Database,
+    users: HostUsers,
+    name: str,
+    function: Callable[[Any], AttributeValue],
+    now: datetime,
+) -> RefreshReport:
+    """Compute one attribute for every host user, 500 at a time.
+
+    A user for whom `function` raises keeps the value from before; the others go on.
+    """
+    people = changed = failed = 0
+    last_error: str | None = None
+    for batch in users.object_batches():
+        values: dict[str, dict[str, AttributeValue]] = {}
+        for user in batch:
+            user_id = _id_of(user, users)
+            if user_id is None:
+                continue
+            try:
+                values[user_id] = {name: plain(function(user))}
+            except Exception as error:  # the host's function: one user's trouble stays theirs
+                failed += 1
+                last_error = f"{type(error).__name__}: {error}"[:300]
+                _log.warning(
+                    "flask_engage: the attribute %r failed for user %r", name, user_id,
+                    exc_info=failed == 1,
+                )
+        changed += _write(database, values, name, now)
+        people += len(values)
+    return RefreshReport(people, changed, failed, last_error)
+
+
+def refresh_query(
+    database: Database,
+    host_session: Session,
+    name: str,
+    function: Callable[[], Any],
+    now: datetime,
+) -> RefreshReport:
+    """Run the host's one query for everybody and store its columns as attributes.
+
+    The first column is the user id; each further column is an attribute named by its label.
+
+    :raises InvalidFact: if `function` doesn't return a select of at least two columns.
+    """
+    query = function()
+    result = host_session.execute(query, execution_options={"yield_per": BATCH})
+    labels = list(result.keys())
+    if len(labels) < 2:
+        raise InvalidFact(
+            f"attribute_query {name!r} returned {len(labels)} column; the first is the user's "
+            "id, each further one an attribute, as in select(X.user_id, count().label('x'))."
+        )
+    people = changed = failed = 0
+    last_error: str | None = None
+    for rows in result.partitions(BATCH):
+        values: dict[str, dict[str, AttributeValue]] = {}
+        for row in rows:
+            if row[0] is None:
+                continue
+            try:
+                values[str(row[0])] = {
+                    str(label): plain(value)
+                    for label, value in zip(labels[1:], row[1:], strict=True)
+                }
+            except InvalidFact as error:
+                failed += 1
+                last_error = str(error)[:300]
+        changed += _write(database, values, name, now)
+        people += len(values)
+    return RefreshReport(people, changed, failed, last_error)
+
+
+def plain(value: Any) -> AttributeValue:
+    """Return what the database gave as one of the kinds that an attribute may hold.
+
+    :raises InvalidFact: if it is none of them.
+    """
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return as_moment(value)
+    if isinstance(value, date):
+        return as_moment(datetime.combine(value, time()))
+    raise InvalidFact(
+        f"{value!r} can't be an attribute; use str, int, float, bool, datetime or None."
+    )
+
+
+def _id_of(user: Any, users: HostUsers) -> str | None:
+    if users.identify is None:
+        return str(inspect(user).identity[0])
+    identity: Identity | None = users.identify(user)
+    return None if identity is None else str(identity.id)
+
+
+def _write(
+    database: Database,
+    values: dict[str, dict[str, AttributeValue]],
+    provider: str,
+    now: datetime,
+) -> int:
+    if not values:
+        return 0
+    with database.write() as session:
+        rows: Sequence[Any] = session.execute(
+            select(PersonRow.id, PersonRow.user_id).where(
+                PersonRow.user_id.in_(values), is_live()
+            )
+        ).all()
+        by_person = {row.id: values[str(row.user_id)] for row in rows}
+        changes = write_attributes(session, by_person, source=f"provider:{provider}"[:64], now=now)
+    return len(changes)

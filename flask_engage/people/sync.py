@@ -1,0 +1,137 @@
+"""Everybody whom the host already has is a person from the first day, seen or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, case, func, or_, select, update
+
+from ..store.attribute_write import write_attributes
+from ..store.engine import Database
+from ..store.person import PersonRow, is_live, new_public_id
+from ..store.upsert import Incoming, upsert
+from .host_users import BATCH, HostUsers, KnownUser
+
+_EMAIL_LENGTH = 320
+_NAME_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did."""
+
+    users: int
+    """Users that the host has and that are recorded."""
+    gone: int
+    """People whose user the host no longer has, found by this run."""
+
+
+def sync_users(database: Database, users: HostUsers, now: datetime) -> SyncReport:
+    """Bring every host user into people, refresh addresses and names, mark who is gone.
+
+    Works in batches of 500, each in a transaction of its own; safe to run at any time, to
+    stop half-way and to run twice at once.
+    """
+    count = 0
+    for batch in users.batches():
+        if batch:
+            _store(database, batch, now)
+            count += len(batch)
+    gone = 0 if users.identify else _mark_gone(database, users, now)
+    return SyncReport(users=count, gone=gone)
+
+
+def _store(database: Database, batch: list[KnownUser], now: datetime) -> None:
+    rows = [
+        {
+            "public_id": new_public_id(),
+            "kind": "user",
+            "user_id": user.user_id[:255],
+            "email": user.email[:_EMAIL_LENGTH] if user.email else None,
+            "name": user.name[:_NAME_LENGTH] if user.name else None,
+            "signed_up_at": user.signed_up_at,
+            "last_seen_at": user.last_seen_at,
+            "session_count": 0,
+            "attributes": {},
+            "created_at": now,
+            "updated_at": now,
+        }
+        for user in batch
+    ]
+    attributes = {user.user_id: user.attributes for user in batch if user.attributes}
+    with database.write() as session:
+        table: Table = PersonRow.__table__  # type: ignore[assignment]
+        upsert(session, table, rows, key=["user_id"], update=_refreshed)
+        if attributes:
+            ids = session.execute(
+                select(PersonRow.id, PersonRow.user_id).where(
+                    PersonRow.user_id.in_(attributes), is_live()
+                )
+            ).all()
+            write_attributes(
+                session,
+                {person_id: attributes[str(user_id)] for person_id, user_id in ids},
+                source="page",
+                now=now,
+            )
+
+
+def _refreshed(table: Table, incoming: Incoming) -> dict[str, Any]:
+    """Say what the host's word changes in a person that is there.
+
+    `updated_at` comes first: MySQL assigns from left to right, and it compares old values.
+    """
+    changed = or_(
+        *[
+            func.coalesce(incoming(name), "") != func.coalesce(table.c[name], "")
+            for name in ("email", "name")
+        ]
+    )
+    return {
+        "updated_at": case((changed, incoming("updated_at")), else_=table.c.updated_at),
+        "email": incoming("email"),
+        "name": func.coalesce(incoming("name"), table.c.name),
+        "signed_up_at": func.coalesce(incoming("signed_up_at"), table.c.signed_up_at),
+        "last_seen_at": case(
+            (
+                or_(
+                    table.c.last_seen_at.is_(None),
+                    incoming("last_seen_at") > table.c.last_seen_at,
+                ),
+                incoming("last_seen_at"),
+            ),
+            else_=table.c.last_seen_at,
+        ),
+        "gone_at": None,
+    }
+
+
+def _mark_gone(database: Database, users: HostUsers, now: datetime) -> int:
+    gone, last = 0, 0
+    while True:
+        with database.read() as session:
+            page = session.execute(
+                select(PersonRow.id, PersonRow.user_id)
+                .where(
+                    PersonRow.id > last,
+                    PersonRow.kind == "user",
+                    PersonRow.user_id.is_not(None),
+                    PersonRow.gone_at.is_(None),
+                    is_live(),
+                )
+                .order_by(PersonRow.id)
+                .limit(BATCH)
+            ).all()
+        if not page:
+            return gone
+        last = page[-1].id
+        present = users.existing([str(row.user_id) for row in page])
+        missing = [row.id for row in page if row.user_id not in present]
+        if missing:
+            with database.write() as session:
+                session.execute(
+                    update(PersonRow).where(PersonRow.id.in_(missing)).values(gone_at=now)
+                )
+            gone += len(missing)
