@@ -1,0 +1,142 @@
+"""Every code block of the README and of docs/ works as written; see :mod:`._documents`."""
+
+from __future__ import annotations
+
+import doctest
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from http.cookiejar import CookieJar
+from pathlib import Path
+
+import pytest
+
+from tests._processes import environment, run_python
+from tests._services import free_port
+from tests.promises._documents import Block, Command, beginning, blocks, commands, pages
+from tests.promises._source import ROOT
+
+RUN = {"python", "console"}
+NOT_RUN = {"text": "is no code"}
+
+#: What a page may tell people to do and a test can't do for them, each with its reason.
+LEFT_OUT = {
+    "pip install": "what is installed is what is being tested",
+    "python3.11 -m venv": "the same",
+    ".venv/bin/": "the same; tests/example_app runs the example",
+    "make": "the same, and `make test` would run itself",
+    "gunicorn": "is run, with workers that are killed, by tests of its own",
+}
+
+SHELL = """
+import sys, app
+with app.app.app_context():
+    exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), vars(app))
+"""
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_is_run_or_is_text(page: Path) -> None:
+    unknown = [
+        f"{page.name}:{block.line}: {block.language!r}"
+        for block in blocks(page)
+        if block.language not in RUN | NOT_RUN.keys() and not block.language.startswith("{")
+    ]
+    assert not unknown, f"use one of {sorted(RUN | NOT_RUN.keys())}: {unknown}"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_works_as_written(page: Path, tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(beginning(page))
+    changed = False
+    for block in blocks(page):
+        try:
+            if block.language == "python" and block.marker == "in a shell":
+                (tmp_path / "typed.py").write_text(block.text)
+                run("-c", SHELL, "typed.py", folder=tmp_path)
+                changed = False
+            elif block.language == "python":
+                app.write_text(app.read_text() + "\n" + block.text)
+                changed = True
+            elif block.language == "console":
+                for command in commands(block):
+                    follow(command, block, tmp_path)
+        except AssertionError as error:
+            raise AssertionError(f"{page.relative_to(ROOT)}:{block.line}: {error}") from error
+    if changed:
+        run("-c", "import app", folder=tmp_path)
+
+
+def run(*arguments: str, folder: Path) -> str:
+    result = run_python(
+        "-W", "error", *arguments, cwd=folder, FLASK_APP="app", PYTHONPATH=f"{ROOT}:{folder}"
+    )
+    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def follow(command: Command, block: Block, folder: Path) -> None:
+    if command.words.startswith(tuple(LEFT_OUT)):
+        return
+    words = shlex.split(command.words)
+    assert words[0] == "flask", f"{command.words!r}: only flask commands can be run here"
+    if words[-1] == "run":
+        serve(words, block.marker.removeprefix("meanwhile:").split(), folder)
+        return
+    printed = run("-m", *words, folder=folder)
+    if command.expected is not None:
+        same = doctest.OutputChecker().check_output(
+            command.expected, printed, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        )
+        assert same, f"{command.words!r} printed\n{printed}\nand not\n{command.expected}"
+
+
+def serve(words: list[str], paths: list[str], folder: Path) -> None:
+    """Start ``flask run``, open `paths` as one browser would, and stop it with Ctrl-C."""
+    port = free_port()
+    log = (folder / "server.log").open("w+")
+    server = subprocess.Popen(
+        [sys.executable, "-m", *words, "--port", str(port)],
+        cwd=folder,
+        env=environment(FLASK_APP="app", PYTHONPATH=f"{ROOT}:{folder}"),
+        stdout=log,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+    )
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    browser.addheaders = [("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0")]
+    try:
+        for path in ["/", *paths]:
+            assert answer(browser, f"http://127.0.0.1:{port}{path}", server) == 200, path
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+        log.seek(0)
+        said = log.read()
+        log.close()
+    assert server.returncode in (0, -signal.SIGINT, 128 + signal.SIGINT), said
+    assert "Traceback" not in said, said
+
+
+def answer(
+    browser: urllib.request.OpenerDirector, url: str, server: subprocess.Popen[bytes]
+) -> int:
+    """Return the status of `url`, waiting for the server to come up."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with browser.open(url, timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            if time.monotonic() > deadline or server.poll() is not None:
+                raise
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(0.1)  # ends early if the server does
