@@ -36,9 +36,12 @@ help:
 demo: env
 	@$(BIN)/flask --app example_app seed
 	@echo
-	@$(BIN)/flask --app example_app demo-accounts --host $(HOST) --port $(PORT)
+	@echo "The product:   http://$(HOST):$(PORT)/        (log in as one of its users)"
+	@echo "The dashboard: http://$(HOST):$(PORT)/engage/ (log in as the operator)"
+	@echo "Ctrl-C stops it; what you did is there next time."
 	@echo
-	@$(BIN)/flask --app example_app run --host $(HOST) --port $(PORT)
+	@ENGAGE_BASE_URL=http://$(HOST):$(PORT) \
+		$(BIN)/flask --app example_app run --host $(HOST) --port $(PORT)
 
 test: env-test
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not campaign" $(PYTEST)
