@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Table, case, literal, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, literal, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, LongText, UTCDateTime
@@ -98,9 +98,7 @@ def epoch_is(name: str, epoch: int) -> ColumnElement[bool]:
 
     It belongs into the WHERE of each write of whoever works under the lease.
     """
-    return (
-        select(literal(1)).where(LeaseRow.name == name, LeaseRow.epoch == epoch)
-    ).exists()
+    return (select(literal(1)).where(LeaseRow.name == name, LeaseRow.epoch == epoch)).exists()
 
 
 def _set_expiry(session: Session, name: str, epoch: int, ttl: timedelta) -> int:
@@ -117,14 +115,9 @@ def _set_expiry(session: Session, name: str, epoch: int, ttl: timedelta) -> int:
 # --- jobs ------------------------------------------------------------------------------------
 
 
-def due_jobs(session: Session, now: datetime | None = None) -> dict[str, bool]:
-    """Return for each job that ever ran whether its turn has come.
-
-    Judged at `now`, or by the database's clock, on which all processes agree.
-    """
-    moment: Any = database_now() if now is None else now
-    turn = case((JobRow.next_run_at.is_(None), True), else_=JobRow.next_run_at <= moment)
-    return {name: bool(due) for name, due in session.execute(select(JobRow.name, turn))}
+def jobs_at_rest(session: Session) -> set[str]:
+    """Return the names of the jobs whose next turn has not come yet, by the database's clock."""
+    return set(session.scalars(select(JobRow.name).where(JobRow.next_run_at > database_now())))
 
 
 def note_job_start(
@@ -133,13 +126,12 @@ def note_job_start(
     *,
     now: datetime,
     again_in: timedelta,
-    clock: datetime | None = None,
     fenced: ColumnElement[bool] | None = None,
 ) -> bool:
     """Write down that a job begins; False if `fenced` does not hold (the lease is gone).
 
-    `again_in` is when it gets another turn if this process dies meanwhile. `clock` stands
-    in for the database's clock where a caller has its own time.
+    `again_in` is when it gets another turn if this process dies meanwhile. Turns are kept
+    by the database's clock, `now` is for people to read.
     """
     insert_ignore(
         session,
@@ -153,7 +145,7 @@ def note_job_start(
         _count(
             session.execute(
                 statement.values(
-                    started_at=now, finished_at=None, next_run_at=_turn(again_in, clock)
+                    started_at=now, finished_at=None, next_run_at=database_now(again_in)
                 ).execution_options(synchronize_session=False)
             )
         )
@@ -169,7 +161,6 @@ def note_job_end(
     again_in: timedelta,
     result: str | None = None,
     error: str | None = None,
-    clock: datetime | None = None,
     fenced: ColumnElement[bool] | None = None,
 ) -> None:
     """Write down how a job ended and when its next turn is."""
@@ -179,7 +170,7 @@ def note_job_end(
     values: dict[str, Any] = {
         "finished_at": now,
         "duration_ms": duration // timedelta(milliseconds=1),
-        "next_run_at": _turn(again_in, clock),
+        "next_run_at": database_now(again_in),
         "runs": JobRow.runs + 1,
         "failures": 0 if error is None else JobRow.failures + 1,
     }
@@ -188,10 +179,6 @@ def note_job_end(
     else:
         values["last_error"] = error[:_ERROR_CHARACTERS]
     session.execute(statement.values(values).execution_options(synchronize_session=False))
-
-
-def _turn(after: timedelta, clock: datetime | None) -> Any:
-    return database_now(after) if clock is None else clock + after
 
 
 def _count(result: Any) -> int:

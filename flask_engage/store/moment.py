@@ -32,23 +32,23 @@ class database_now(FunctionElement[datetime]):  # noqa: N801  (reads as the SQL 
 
 
 @compiles(database_now)
-def _standard(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+def _standard(_element: database_now, compiler: SQLCompiler, **_: Any) -> str:
     raise NotImplementedError(f"No clock is known for the database {compiler.dialect.name!r}.")
 
 
 @compiles(database_now, "sqlite")
-def _sqlite(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+def _sqlite(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
     # As text, in the form of a stored DateTime: six digits, or the comparison goes wrong.
     seconds = f"{element.microseconds / 1_000_000:+.3f} seconds"
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{seconds}') || '000')"
 
 
 @compiles(database_now, "postgresql")
-def _postgresql(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+def _postgresql(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
     return f"(clock_timestamp() + INTERVAL '{element.microseconds} microseconds')"
 
 
 @compiles(database_now, "mysql")
 @compiles(database_now, "mariadb")
-def _mysql(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+def _mysql(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
     return f"(UTC_TIMESTAMP(6) + INTERVAL {element.microseconds} MICROSECOND)"
