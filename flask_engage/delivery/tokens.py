@@ -7,8 +7,8 @@ for one purpose is noise for another.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -18,11 +18,17 @@ _LONGEST: Final = 512
 """Characters. Ours have about 70; anything far longer isn't worth a signature check."""
 
 
+def secret_keys_of(config: Mapping[str, Any]) -> list[str | bytes]:
+    """Return the secret keys of an app's config, the one that signs first; may be empty."""
+    keys = [config.get("SECRET_KEY"), *(config.get("SECRET_KEY_FALLBACKS") or ())]
+    return [key for key in keys if key]
+
+
 def make_unsubscribe_token(secret_keys: Sequence[str | bytes], person_public_id: str) -> str:
     """Return a token, safe in a URL, that lets its bearer unsubscribe this person, for ever.
 
-    :param secret_keys: the host's secret key, then those it had before (``SECRET_KEY`` and
-        ``SECRET_KEY_FALLBACKS``); the first one signs.
+    :param secret_keys: the host's secret key, then those it had before, as
+        :func:`secret_keys_of` gives them; the first one signs.
     :raises ValueError: if there is no key to sign with.
     """
     return str(_serializer(secret_keys, _UNSUBSCRIBE).dumps(person_public_id))
