@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, render_template, url_for
+from flask import Flask, Response, render_template
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from example_app import accounts, newsletters, presentation, seeding, sections, settings, team
+from example_app import accounts, newsletters, presentation, sections, seeding, settings, team
 from example_app.engagement import attach
 from example_app.models import User, db
 
@@ -44,17 +44,24 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 @login_manager.user_loader
 def load_user(user_id: str) -> User | None:
+    """Give Flask-Login the user of a session."""
     return db.session.get(User, int(user_id))
 
 
-def _not_found(error: Exception) -> tuple[str, int]:
-    return render_template("error.html", title="This page has flown off",
-                           text="There is nothing at this address, or it is not yours."), 404
+def _not_found(_: Exception) -> tuple[str, int]:
+    return render_template(
+        "error.html",
+        title="This page has flown off",
+        text="There is nothing at this address, or it is not yours.",
+    ), 404
 
 
-def _stale_form(error: CSRFError) -> tuple[str, int]:
-    return render_template("error.html", title="That form had gone stale",
-                           text="Go back, load the page again and repeat it."), 400
+def _stale_form(_: CSRFError) -> tuple[str, int]:
+    return render_template(
+        "error.html",
+        title="That form had gone stale",
+        text="Go back, load the page again and repeat it.",
+    ), 400
 
 
 def _secure(response: Response) -> Response:

@@ -31,6 +31,7 @@ Page = str | BaseResponse | tuple[str, int]
 
 @bp.get("/")
 def welcome() -> Page:
+    """Greet a stranger; send a member to their newsletters."""
     if current_user.is_authenticated:
         return redirect(url_for("newsletters.index"))
     return render_template("welcome.html")
@@ -38,6 +39,7 @@ def welcome() -> Page:
 
 @bp.route("/login", methods=["GET", "POST"])
 def login() -> Page:
+    """Let somebody in."""
     form = LoginForm()
     if form.validate_on_submit():
         user = _by_email(form.email.data)
@@ -46,18 +48,21 @@ def login() -> Page:
             return redirect(_safe_next() or url_for("newsletters.index"))
         flash("No account has that email and password.", "bad")
     accounts = demo.accounts() if current_app.config["DEMO_LOGIN"] else []
-    return render_template("login.html", form=form, demo_accounts=accounts,
-                           demo_password=demo.PASSWORD), _status(form)
+    return render_template(
+        "login.html", form=form, demo_accounts=accounts, demo_password=demo.PASSWORD
+    ), _status(form)
 
 
 @bp.post("/logout")
 def logout() -> Page:
+    """Let somebody out; a form, so that no link can do it."""
     logout_user()
     return redirect(url_for(".welcome"))
 
 
 @bp.route("/signup", methods=["GET", "POST"])
 def signup() -> Page:
+    """Make an account, by an invite or without."""
     invite = _open_invite(request.args.get("invite"))
     form = SignupForm(email=invite.email if invite else None)
     if form.validate_on_submit():
@@ -73,19 +78,26 @@ def signup() -> Page:
 @bp.route("/settings", methods=["GET", "POST"])
 @login_required
 def settings() -> Page:
+    """Show and change name and time zone."""
     form = ProfileForm(obj=current_user)
     if form.validate_on_submit():
         form.populate_obj(current_user)
         db.session.commit()
         flash("Saved.", "good")
         return redirect(url_for(".settings"))
-    return render_template("settings.html", form=form, plan_form=PlanForm(obj=current_user),
-                           twitter_form=TwitterForm(), zones=_zones()), _status(form)
+    return render_template(
+        "settings.html",
+        form=form,
+        plan_form=PlanForm(obj=current_user),
+        twitter_form=TwitterForm(),
+        zones=_zones(),
+    ), _status(form)
 
 
 @bp.post("/settings/plan")
 @login_required
 def change_plan() -> Page:
+    """Move to another plan."""
     form = PlanForm()
     if form.validate_on_submit() and form.plan.data != current_user.plan:
         before, current_user.plan = current_user.plan, form.plan.data
@@ -117,6 +129,7 @@ def connect_twitter() -> Page:
 @login_required
 @engage.tracked("disconnected twitter")
 def disconnect_twitter() -> Page:
+    """Forget the Twitter account."""
     current_user.twitter_handle = current_user.twitter_id = None
     db.session.commit()
     flash("The Twitter account is no longer connected.", "good")
@@ -136,7 +149,8 @@ def _open_invite(token: str | None) -> Invite | None:
     if not token:
         return None
     return db.session.scalar(
-        select(Invite).where(Invite.token == token, Invite.accepted_at.is_(None)))
+        select(Invite).where(Invite.token == token, Invite.accepted_at.is_(None))
+    )
 
 
 def _create_user(form: SignupForm, invite: Invite | None) -> User:

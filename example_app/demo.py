@@ -12,15 +12,19 @@ PASSWORD = "fly a kite"
 
 
 class DemoAccount(NamedTuple):
+    """An account that anybody who looks at the demonstration may use."""
+
     email: str
     name: str
     what: str
 
 
-OPERATOR = DemoAccount("marta@paperkite.example", "Marta Lindqvist",
-                       "Founder: sees the dashboard at /engage/")
-MEMBER = DemoAccount("ines@paperkite.example", "Inês Ferreira",
-                     "Member: writes a newsletter every week")
+OPERATOR = DemoAccount(
+    "marta@paperkite.example", "Marta Lindqvist", "Founder: sees the dashboard at /engage/"
+)
+MEMBER = DemoAccount(
+    "ines@paperkite.example", "Inês Ferreira", "Member: has been writing for three months"
+)
 
 
 def accounts() -> list[DemoAccount]:

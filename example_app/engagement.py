@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from flask import Flask
 from flask_login import current_user
-from sqlalchemy import Select, func, select
+from sqlalchemy import Executable, func, select
 
 from example_app.models import Invite, Newsletter, Section, User, db
 from flask_engage import Email, Engage, Identity, Operator, ago, attr, did, host, person
@@ -27,8 +27,13 @@ def identify(user: User) -> Identity | None:
     """What a dashboard should know of this user. Colleagues are not recorded."""
     if user.is_admin:
         return None
-    return Identity(user.id, email=user.email, name=user.name, signed_up_at=user.created_at,
-                    attributes={"plan": user.plan})
+    return Identity(
+        user.id,
+        email=user.email,
+        name=user.name,
+        signed_up_at=user.created_at,
+        attributes={"plan": user.plan},
+    )
 
 
 @engage.operator
@@ -41,36 +46,41 @@ def operator() -> Operator | None:
 
 @engage.attribute("has added twitter service", every=timedelta(hours=1))
 def has_twitter(user: User) -> bool:
+    """Tell whether the Twitter account is connected."""
     return user.twitter_id is not None
 
 
 @engage.attribute_query(every=timedelta(hours=1))
-def writing() -> Select[tuple[int, int, int]]:
+def writing() -> Executable:
     """How much everybody has written, in one query."""
     return (
-        select(Newsletter.owner_id,
-               func.count(Section.id).label("number of sections created"),
-               func.count(Newsletter.id.distinct()).label("number of newsletters"))
+        select(
+            Newsletter.owner_id,
+            func.count(Section.id).label("number of sections created"),
+            func.count(Newsletter.id.distinct()).label("number of newsletters"),
+        )
         .outerjoin(Section, Section.newsletter_id == Newsletter.id)
         .group_by(Newsletter.owner_id)
     )
 
 
 @engage.attribute_query(every=timedelta(hours=1))
-def inviting() -> Select[tuple[int, int]]:
-    return (select(Invite.inviter_id, func.count().label("invites sent"))
-            .group_by(Invite.inviter_id))
+def inviting() -> Executable:
+    """How many teammates everybody has asked."""
+    return select(Invite.inviter_id, func.count().label("invites sent")).group_by(Invite.inviter_id)
 
 
 engage.segment(
-    "power users", did("exported").at_least(5).within(days=7) | (attr("invites sent") >= 4))
+    "power users", did("exported").at_least(5).within(days=7) | (attr("invites sent") >= 4)
+)
 engage.segment(
     "slipping away",
-    (person.last_seen < ago(days=14)) & (person.sessions >= 3)
-    & ~did("exported").within(days=30))
+    (person.last_seen < ago(days=14)) & (person.sessions >= 3) & ~did("exported").within(days=30),
+)
 engage.segment(
     "free, and writing a lot",
-    host(User.plan == "free") & (attr("number of sections created") >= 20))
+    host(User.plan == "free") & (attr("number of sections created") >= 20),
+)
 
 engage.auto_message(
     "come back",

@@ -28,33 +28,44 @@ def _members_only() -> None:
 
 @bp.get("/")
 def index() -> Page:
+    """Show the shelf."""
     return _shelf(NewsletterForm())
 
 
 @bp.post("/")
 @engage.tracked("created newsletter")
 def create() -> Page:
+    """Begin a newsletter."""
     form = NewsletterForm()
     if not form.validate_on_submit():
         return _shelf(form), 422
     newsletter = Newsletter(
-        owner_id=current_user.id, title=form.title.data, intro=form.intro.data or "")
+        owner_id=current_user.id, title=form.title.data, intro=form.intro.data or ""
+    )
     db.session.add(newsletter)
     db.session.commit()
     return redirect(url_for(".edit", newsletter_id=newsletter.id))
 
 
 def _shelf(form: NewsletterForm) -> str:
-    count = (select(func.count()).where(Section.newsletter_id == Newsletter.id)
-             .correlate(Newsletter).scalar_subquery())
+    count = (
+        select(func.count())
+        .where(Section.newsletter_id == Newsletter.id)
+        .correlate(Newsletter)
+        .scalar_subquery()
+    )
     rows = db.session.execute(
-        select(Newsletter, count).where(Newsletter.owner_id == current_user.id)
-        .order_by(Newsletter.updated_at.desc()).limit(60)).all()
+        select(Newsletter, count)
+        .where(Newsletter.owner_id == current_user.id)
+        .order_by(Newsletter.updated_at.desc())
+        .limit(60)
+    ).all()
     return render_template("newsletters.html", rows=rows, form=form)
 
 
 @bp.route("/<int:newsletter_id>", methods=["GET", "POST"])
 def edit(newsletter_id: int) -> Page:
+    """Show the editor; change title and opening lines."""
     newsletter = own_newsletter(newsletter_id)
     form = NewsletterForm(obj=newsletter)
     if form.validate_on_submit():
@@ -69,8 +80,10 @@ def edit(newsletter_id: int) -> Page:
 
 @bp.get("/<int:newsletter_id>/preview")
 def preview(newsletter_id: int) -> Page:
+    """Show the newsletter by itself."""
     return render_template(
-        "letter.html", newsletter=own_newsletter(newsletter_id), standalone=False)
+        "letter.html", newsletter=own_newsletter(newsletter_id), standalone=False
+    )
 
 
 @bp.post("/<int:newsletter_id>/export")
@@ -83,12 +96,14 @@ def export(newsletter_id: int) -> Response:
     db.session.commit()
     response = Response(page, mimetype="text/html")
     response.headers.set(
-        "Content-Disposition", "attachment", filename=f"{file_name(newsletter.title)}.html")
+        "Content-Disposition", "attachment", filename=f"{file_name(newsletter.title)}.html"
+    )
     return response
 
 
 @bp.post("/<int:newsletter_id>/delete")
 def delete(newsletter_id: int) -> Page:
+    """Throw a newsletter away."""
     newsletter = own_newsletter(newsletter_id)
     db.session.delete(newsletter)
     db.session.commit()
@@ -99,9 +114,10 @@ def delete(newsletter_id: int) -> Page:
 def own_newsletter(newsletter_id: int) -> Newsletter:
     """The newsletter, with its sections. Somebody else's does not exist: 404."""
     found = db.session.scalar(
-        select(Newsletter).where(Newsletter.id == newsletter_id,
-                                 Newsletter.owner_id == current_user.id)
-        .options(selectinload(Newsletter.sections)))
+        select(Newsletter)
+        .where(Newsletter.id == newsletter_id, Newsletter.owner_id == current_user.id)
+        .options(selectinload(Newsletter.sections))
+    )
     if found is None:
         abort(404)
     return found

@@ -26,16 +26,21 @@ def _members_only() -> None:
 
 
 @bp.post("/")
-@engage.tracked("created section", properties=lambda response: {"kind": request.form["kind"]})
+@engage.tracked("created section", properties=lambda _: {"kind": request.form["kind"]})
 def create(newsletter_id: int) -> Page:
+    """Add a section of the kind asked for, and go on to write it."""
     newsletter = own_newsletter(newsletter_id)
     kind = request.form.get("kind", "")
     if kind not in SECTION_KINDS:
         abort(400)
     position = max((section.position for section in newsletter.sections), default=0) + 1
     section = Section(
-        newsletter_id=newsletter.id, kind=kind, position=position, heading=HEADINGS[kind],
-        picture=next(iter(PICTURES)) if kind == "picture" else None)
+        newsletter_id=newsletter.id,
+        kind=kind,
+        position=position,
+        heading=HEADINGS[kind],
+        picture=next(iter(PICTURES)) if kind == "picture" else None,
+    )
     db.session.add(section)
     newsletter.updated_at = now()
     db.session.commit()
@@ -44,6 +49,7 @@ def create(newsletter_id: int) -> Page:
 
 @bp.route("/<int:section_id>", methods=["GET", "POST"])
 def edit(newsletter_id: int, section_id: int) -> Page:
+    """Show and change what a section says."""
     newsletter = own_newsletter(newsletter_id)
     section = _section_of(newsletter, section_id)
     form = SectionForm(obj=section)
@@ -57,7 +63,8 @@ def edit(newsletter_id: int, section_id: int) -> Page:
         return redirect(url_for("newsletters.edit", newsletter_id=newsletter.id))
     status = 422 if request.method == "POST" else 200
     return render_template(
-        "section.html", newsletter=newsletter, section=section, form=form), status
+        "section.html", newsletter=newsletter, section=section, form=form
+    ), status
 
 
 @bp.post("/<int:section_id>/move")
@@ -78,6 +85,7 @@ def move(newsletter_id: int, section_id: int) -> Page:
 @bp.post("/<int:section_id>/delete")
 @engage.tracked("deleted section")
 def delete(newsletter_id: int, section_id: int) -> Page:
+    """Remove a section."""
     newsletter = own_newsletter(newsletter_id)
     db.session.delete(_section_of(newsletter, section_id))
     newsletter.updated_at = now()
@@ -87,7 +95,7 @@ def delete(newsletter_id: int, section_id: int) -> Page:
 
 
 def _section_of(newsletter: Newsletter, section_id: int) -> Section:
-    for section in newsletter.sections:
-        if section.id == section_id:
-            return section
-    abort(404)
+    found = next((part for part in newsletter.sections if part.id == section_id), None)
+    if found is None:
+        abort(404)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -12,13 +11,24 @@ from typing import Any
 from flask import Flask
 
 SECRET_FILE = "secret_key"
+FROM_ENVIRONMENT = {
+    "PAPERKITE_DATABASE_URL": "SQLALCHEMY_DATABASE_URI",
+    "PAPERKITE_SECRET_KEY": "SECRET_KEY",
+    "ENGAGE_DATABASE_URL": "ENGAGE_DATABASE_URL",
+    "ENGAGE_SMTP_URL": "ENGAGE_SMTP_URL",
+    "ENGAGE_MAIL_FROM": "ENGAGE_MAIL_FROM",
+    "ENGAGE_BASE_URL": "ENGAGE_BASE_URL",
+    "ENGAGE_SCHEDULER": "ENGAGE_SCHEDULER",
+    "ENGAGE_JOURNAL_DIR": "ENGAGE_JOURNAL_DIR",
+}
+"""Environment variables that are read, and the configuration keys that they set."""
 
 
 def configure(app: Flask, config: Mapping[str, Any] | None) -> None:
     """Fill `app.config`. What the caller passes wins over the environment, which wins over ours.
 
-    `PAPERKITE_DATABASE_URL` and `PAPERKITE_SECRET_KEY` are read from the environment, and every
-    `ENGAGE_…` variable is handed on to Flask-Engage (as JSON if it is JSON, else as text).
+    The database is a SQLite file in the instance folder. Mail goes to Flask-Engage's outbox
+    unless `ENGAGE_SMTP_URL` names a server.
     """
     instance = Path(app.instance_path)
     instance.mkdir(parents=True, exist_ok=True)
@@ -34,28 +44,12 @@ def configure(app: Flask, config: Mapping[str, Any] | None) -> None:
         ENGAGE_MAIL_FROM="Paperkite <hello@paperkite.example>",
         ENGAGE_BASE_URL="http://127.0.0.1:5000",
     )
-    app.config.update(_from_environment(os.environ))
+    app.config.update(
+        {key: os.environ[name] for name, key in FROM_ENVIRONMENT.items() if name in os.environ}
+    )
     app.config.update(config or {})
     if not app.config.get("SECRET_KEY"):
         app.config["SECRET_KEY"] = _kept_secret(instance / SECRET_FILE)
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: _json_or_text(value) for name, value in environ.items() if name.startswith("ENGAGE_")
-    }
-    if "PAPERKITE_DATABASE_URL" in environ:
-        found["SQLALCHEMY_DATABASE_URI"] = environ["PAPERKITE_DATABASE_URL"]
-    if "PAPERKITE_SECRET_KEY" in environ:
-        found["SECRET_KEY"] = environ["PAPERKITE_SECRET_KEY"]
-    return found
-
-
-def _json_or_text(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _kept_secret(path: Path) -> str:

@@ -21,6 +21,7 @@ Page = str | BaseResponse | tuple[str, int]
 @bp.route("/", methods=["GET", "POST"])
 @login_required
 def index() -> Page:
+    """Show the team; invite somebody."""
     form = InviteForm()
     if form.validate_on_submit():
         if _already_invited(form.email.data):
@@ -30,8 +31,11 @@ def index() -> Page:
             flash(f"{form.email.data} has been invited.", "good")
             return redirect(url_for(".index"))
     invites = db.session.scalars(
-        select(Invite).where(Invite.inviter_id == current_user.id)
-        .order_by(Invite.created_at.desc()).limit(100)).all()
+        select(Invite)
+        .where(Invite.inviter_id == current_user.id)
+        .order_by(Invite.created_at.desc())
+        .limit(100)
+    ).all()
     status = 422 if form.is_submitted() else 200
     return render_template("team.html", form=form, invites=invites), status
 
@@ -39,6 +43,7 @@ def index() -> Page:
 @bp.post("/invites/<int:invite_id>/withdraw")
 @login_required
 def withdraw(invite_id: int) -> Page:
+    """Take back an invite that nobody has used."""
     invite = db.session.get(Invite, invite_id)
     if invite is None or invite.inviter_id != current_user.id or invite.accepted_at is not None:
         abort(404)
@@ -49,9 +54,14 @@ def withdraw(invite_id: int) -> Page:
 
 
 def _already_invited(email: str) -> bool:
-    return db.session.scalar(
-        select(Invite.id).where(Invite.inviter_id == current_user.id,
-                                func.lower(Invite.email) == email.lower())) is not None
+    return (
+        db.session.scalar(
+            select(Invite.id).where(
+                Invite.inviter_id == current_user.id, func.lower(Invite.email) == email.lower()
+            )
+        )
+        is not None
+    )
 
 
 def _send(email: str) -> None:
@@ -59,5 +69,4 @@ def _send(email: str) -> None:
     invite = Invite(inviter_id=current_user.id, email=email, token=secrets.token_urlsafe(24))
     db.session.add(invite)
     db.session.commit()
-    engage.track("sent invite", {"domain": email.rpartition("@")[2][:64]},
-                 id=f"invite-{invite.id}")
+    engage.track("sent invite", {"domain": email.rpartition("@")[2][:64]}, id=f"invite-{invite.id}")

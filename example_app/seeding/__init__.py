@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from example_app.seeding.command import seed
+from example_app.seeding.command import demo_accounts, seed
 
 
 def register(app: Flask) -> None:
-    """Add the command to `flask`."""
+    """Add the commands to `flask`."""
     app.cli.add_command(seed)
+    app.cli.add_command(demo_accounts)

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from heapq import merge
-from operator import attrgetter
 from time import perf_counter
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy import MetaData, func, insert, inspect, select
+from sqlalchemy import MetaData, insert, inspect, select
 from werkzeug.security import generate_password_hash
 
 from example_app import demo
 from example_app.engagement import engage
 from example_app.models import Export, Invite, Newsletter, Section, User, db
-from example_app.seeding.story import Past, Sighting, invent
+from example_app.seeding.story import Fact, Past, Sighting, invent
 
 
 @click.command("seed", help="Invent people with a past, so that there is something to look at.")
 @click.option("--people", default=2000, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--days", default=120, show_default=True, type=click.IntRange(1, 1000),
-              help="How long the past is.")
-@click.option("--seed", "seed_number", default=1, show_default=True,
-              help="The same number gives the same people.")
-@click.option("--until", type=click.DateTime(), default=None,
-              help="The moment at which the past ends, in UTC; default: now.")
+@click.option(
+    "--days",
+    default=120,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How long the past is.",
+)
+@click.option(
+    "--seed",
+    "seed_number",
+    default=1,
+    show_default=True,
+    help="The same number gives the same people.",
+)
+@click.option(
+    "--until",
+    type=click.DateTime(),
+    default=None,
+    help="The moment at which the past ends, in UTC; default: now.",
+)
 @click.option("--reset", is_flag=True, help="First drop every table in the database.")
 @with_appcontext
 def seed(people: int, days: int, seed_number: int, until: datetime | None, reset: bool) -> None:
@@ -35,8 +49,9 @@ def seed(people: int, days: int, seed_number: int, until: datetime | None, reset
     if reset:
         _drop_everything()
     if _is_seeded():
-        click.echo("There are people in this database already: nothing changed. "
-                   "--reset would start over.")
+        click.echo(
+            "There are people in this database already: nothing changed. --reset would start over."
+        )
     else:
         end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
         password_hash = generate_password_hash(demo.PASSWORD)
@@ -44,14 +59,21 @@ def seed(people: int, days: int, seed_number: int, until: datetime | None, reset
         db.create_all()
         _write_rows(past)
         facts = _tell(past) if current_app.config["EXAMPLE_ENGAGE"] else 0
-        click.echo(f"{people:,} people with {days} days behind them, {len(past.sections):,} "
-                   f"sections, {facts:,} facts, in {perf_counter() - started:.1f} s.")
-    _say_where_to_look()
+        click.echo(
+            f"{people:,} people with {days} days behind them, {len(past.sections):,} "
+            f"sections, {facts:,} facts, in {perf_counter() - started:.1f} s."
+        )
+    click.echo(
+        f"Log in as {demo.OPERATOR.email} (operator, who finds the dashboard at /engage/) "
+        f"or {demo.MEMBER.email}. The password is: {demo.PASSWORD}"
+    )
 
 
 def _is_seeded() -> bool:
-    return (inspect(db.engine).has_table("user")
-            and db.session.scalar(select(User.id).limit(1)) is not None)
+    return (
+        inspect(db.engine).has_table("user")
+        and db.session.scalar(select(User.id).limit(1)) is not None
+    )
 
 
 def _drop_everything() -> None:
@@ -66,10 +88,16 @@ def _drop_everything() -> None:
 def _write_rows(past: Past) -> None:
     """Paperkite's own tables, in one transaction."""
     columns = set(Newsletter.__table__.columns.keys())
-    newsletters = [{key: value for key, value in row.items() if key in columns}
-                   for row in past.newsletters]
-    for model, rows in ((User, past.users), (Newsletter, newsletters), (Section, past.sections),
-                        (Export, past.exports), (Invite, past.invites)):
+    newsletters = [
+        {key: value for key, value in row.items() if key in columns} for row in past.newsletters
+    ]
+    for model, rows in (
+        (User, past.users),
+        (Newsletter, newsletters),
+        (Section, past.sections),
+        (Export, past.exports),
+        (Invite, past.invites),
+    ):
         if rows:
             db.session.execute(insert(model), rows)
     db.session.commit()
@@ -77,23 +105,32 @@ def _write_rows(past: Past) -> None:
 
 def _tell(past: Past) -> int:
     """Tell Flask-Engage who was here and what they did, in the order in which it happened."""
-    for happening in merge(past.sightings, past.facts, key=attrgetter("at")):
+    happenings: Iterator[Sighting | Fact] = merge(
+        past.sightings, past.facts, key=lambda happening: happening.at
+    )
+    for happening in happenings:
         if isinstance(happening, Sighting):
             engage.seen(happening.user_id, at=happening.at, hits=happening.hits)
         else:
-            engage.track(happening.name, happening.properties, user=happening.user_id,
-                         at=happening.at, id=happening.id)
+            engage.track(
+                happening.name,
+                happening.properties,
+                user=happening.user_id,
+                at=happening.at,
+                id=happening.id,
+            )
     for row in past.users[1:]:
         engage.set_attributes({"plan": row["plan"]}, user=row["id"])
     return engage.flush()
 
 
-def _say_where_to_look() -> None:
-    url = current_app.config["ENGAGE_BASE_URL"]
-    count = db.session.scalar(select(func.count()).select_from(User))
-    click.echo(f"""
-Paperkite  {url}/          {count:,} accounts, password of each: {demo.PASSWORD}
-Dashboard  {url}/engage/
-  as the operator         {demo.OPERATOR.email}
-  as an ordinary user     {demo.MEMBER.email}
-""")
+@click.command("demo-accounts", help="Say where to look, and how to log in.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5000, show_default=True)
+def demo_accounts(host: str, port: int) -> None:
+    """Meant for the moment before `flask run` with the same host and port."""
+    site = f"http://{host}:{port}"
+    click.echo(f"Paperkite   {site}/")
+    click.echo(f"Dashboard   {site}/engage/")
+    click.echo(f"  an operator       {demo.OPERATOR.email}   {demo.PASSWORD}")
+    click.echo(f"  an ordinary user  {demo.MEMBER.email}    {demo.PASSWORD}")

@@ -16,10 +16,22 @@ class Habit:
     name: str
     share: float
     """Of all people, in parts of one."""
-    chance: Callable[[Life, float], float]
-    """The chance of coming on a day, from the person's life and the day's age in days."""
+    chance: float
+    """Of coming on a day, while the habit lasts."""
     busy: float
     """How much is done on a visit; one is ordinary."""
+
+
+HABITS: tuple[Habit, ...] = (
+    Habit("habitual", 0.12, 0.62, 1.2),
+    Habit("casual", 0.30, 0.11, 0.9),
+    Habit("fading", 0.15, 0.45, 0.8),
+    Habit("gone", 0.25, 0.22, 0.7),
+    Habit("new", 0.08, 0.55, 1.4),
+    Habit("silent", 0.10, 0.0, 0.0),
+)
+_FADING_DAYS = 16
+"""In so many days the visits of somebody who fades become fewer by a factor of e."""
 
 
 class Life(NamedTuple):
@@ -31,41 +43,14 @@ class Life(NamedTuple):
     """When fading began, or when the last visit was for those who are gone."""
     keenness: float
 
-
-def _habitual(life: Life, age: float) -> float:
-    return 0.62 * life.keenness
-
-
-def _casual(life: Life, age: float) -> float:
-    return 0.11 * life.keenness
-
-
-def _fading(life: Life, age: float) -> float:
-    if age >= life.turned:
-        return 0.45 * life.keenness
-    return 0.45 * life.keenness * math.exp(-(life.turned - age) / 16)
-
-
-def _gone(life: Life, age: float) -> float:
-    return 0.22 * life.keenness if age >= life.turned else 0.0
-
-
-def _new(life: Life, age: float) -> float:
-    return 0.55 * life.keenness
-
-
-def _silent(life: Life, age: float) -> float:
-    return 0.0
-
-
-HABITS: tuple[Habit, ...] = (
-    Habit("habitual", 0.12, _habitual, 1.2),
-    Habit("casual", 0.30, _casual, 0.9),
-    Habit("fading", 0.15, _fading, 0.8),
-    Habit("gone", 0.25, _gone, 0.7),
-    Habit("new", 0.08, _new, 1.4),
-    Habit("silent", 0.10, _silent, 0.0),
-)
+    def chance(self, age: float) -> float:
+        """How likely a visit is on the day of this age."""
+        usual = self.habit.chance * self.keenness
+        if age >= self.turned or self.habit.name not in ("fading", "gone"):
+            return usual
+        if self.habit.name == "gone":
+            return 0.0
+        return usual * math.exp(-(self.turned - age) / _FADING_DAYS)
 
 
 def draw(random: Random, days: int) -> Life:
@@ -94,7 +79,7 @@ def visits(random: Random, life: Life, days: int, weekday: Callable[[int], int])
     came = []
     for age in range(first, -1, -1):
         weekend = 0.4 if weekday(age) >= 5 else 1.12
-        if random.random() < life.habit.chance(life, age) * weekend:
+        if random.random() < life.chance(age) * weekend:
             came.append(age)
     signs_up_inside = life.joined < days and life.habit.name != "silent"
     if signs_up_inside and (not came or came[0] != first):

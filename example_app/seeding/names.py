@@ -16,69 +16,115 @@ class Place(NamedTuple):
 
 
 PLACES: tuple[Place, ...] = (
-    Place(("America/New_York", "America/Chicago", "America/Los_Angeles", "Europe/London"),
-          ("Grace", "Wendell", "Ruth", "Amos", "Della", "Otis", "Pearl", "Silas", "Maeve", "Colin"),
-          ("Okafor", "Whitlock", "Barnes", "Tran", "Hale", "O'Brien", "Moss", "Ashdown", "Pike")),
-    Place(("Europe/Madrid", "America/Mexico_City", "America/Bogota", "America/Argentina/Salta"),
-          ("Lucía:lucia", "Íñigo:inigo", "Marisol", "Joaquín:joaquin", "Noemí:noemi", "Rubén:ruben"),
-          ("Núñez:nunez", "de la Fuente:delafuente", "Ibarra", "Peña:pena", "Quiroga", "Solís:solis")),
-    Place(("Europe/Lisbon", "America/Sao_Paulo"),
-          ("João:joao", "Conceição:conceicao", "Tiago", "Luísa:luisa", "Davi", "Beatriz"),
-          ("Gonçalves:goncalves", "Araújo:araujo", "Brandão:brandao", "Teixeira", "Moura")),
-    Place(("Europe/Paris", "Africa/Dakar", "America/Montreal"),
-          ("Zoé:zoe", "François:francois", "Aïssatou:aissatou", "Maël:mael", "Hélène:helene"),
-          ("Lefèvre:lefevre", "N’Diaye:ndiaye", "D’Aubigné:daubigne", "Tremblay", "Bouchard")),
-    Place(("Europe/Berlin", "Europe/Vienna", "Europe/Zurich"),
-          ("Jürgen:juergen", "Änne:aenne", "Käthe:kaethe", "Lutz", "Friederike", "Björn:bjoern"),
-          ("Groß:gross", "Müller-Lüdenscheidt:mueller", "Schäfer:schaefer", "von Ahlen:vonahlen")),
-    Place(("Europe/Warsaw", "Europe/Prague"),
-          ("Łucja:lucja", "Zbigniew", "Małgorzata:malgorzata", "Jiří:jiri", "Bożena:bozena"),
-          ("Wójcik:wojcik", "Szczęsny:szczesny", "Dvořák:dvorak", "Brzęczyszczykiewicz:brzeczy")),
-    Place(("Europe/Istanbul",),
-          ("İpek:ipek", "Çağla:cagla", "Işıl:isil", "Oğuz:oguz", "Şule:sule"),
-          ("Yıldız:yildiz", "Öztürk:ozturk", "Güneş:gunes", "Çelik:celik")),
-    Place(("Europe/Stockholm", "Atlantic/Reykjavik", "Europe/Copenhagen"),
-          ("Åsa:asa", "Søren:soren", "Þórunn:thorunn", "Bjørg:bjorg", "Nils"),
-          ("Lindström:lindstrom", "Ørsted:orsted", "Guðmundsdóttir:gudmundsdottir", "Ek")),
-    Place(("Africa/Cairo", "Asia/Riyadh", "Africa/Casablanca", "Asia/Beirut"),
-          ("ليلى:layla", "يوسف:yusuf", "نور:nur", "خالد:khalid", "مريم:maryam", "عمر:omar"),
-          ("الخطيب:alkhatib", "حداد:haddad", "المصري:almasri", "بن سعيد:bensaid", "زيدان:zidan")),
-    Place(("Asia/Jerusalem",),
-          ("נועה:noa", "איתן:eitan", "תמר:tamar", "אורי:uri"),
-          ("בן־דוד:bendavid", "לוי:levi", "שפירא:shapira", "מזרחי:mizrahi")),
-    Place(("Asia/Tehran",),
-          ("شیرین:shirin", "بهرام:bahram", "نیلوفر:niloufar", "کیان:kian"),
-          ("رضایی:rezaei", "جعفری:jafari", "پارسا:parsa", "مهدوی:mahdavi")),
-    Place(("Asia/Kolkata",),
-          ("अनन्या:ananya", "विक्रम:vikram", "தமிழ்ச்செல்வி:tamilselvi", "অর্ণব:arnab", "ప్రియ:priya"),
-          ("शर्मा:sharma", "मेहता:mehta", "சுப்ரமணியன்:subramanian", "সেনগুপ্ত:sengupta", "రెడ్డి:reddy")),
-    Place(("Asia/Shanghai", "Asia/Taipei", "Asia/Singapore"),
-          ("伟:wei", "秀英:xiuying", "子涵:zihan", "美玲:meiling", "國強:guoqiang"),
-          ("王:wang", "李:li", "陳:chen", "欧阳:ouyang", "張:zhang"), family_first=True),
-    Place(("Asia/Tokyo",),
-          ("さくら:sakura", "健太:kenta", "陽子:yoko", "ハルト:haruto", "美咲:misaki"),
-          ("佐藤 :sato", "鈴木 :suzuki", "長谷川 :hasegawa", "東海林 :shoji"), family_first=True),
-    Place(("Asia/Seoul",),
-          ("서연:seoyeon", "민준:minjun", "지우:jiwoo", "하은:haeun"),
-          ("김:kim", "박:park", "남궁:namgung", "최:choi"), family_first=True),
-    Place(("Europe/Kyiv", "Europe/Sofia", "Asia/Almaty", "Europe/Belgrade"),
-          ("Оксана:oksana", "Богдан:bohdan", "Айгүл:aigul", "Љубица:ljubica", "Ґанна:hanna"),
-          ("Шевчук:shevchuk", "Їжакевич:yizhakevych", "Нұрланова:nurlanova", "Петровић:petrovic")),
-    Place(("Europe/Athens",),
-          ("Ελένη:eleni", "Γιώργος:giorgos", "Ναυσικά:nafsika", "Άρης:aris"),
-          ("Παπαδοπούλου:papadopoulou", "Καραγιάννης:karagiannis", "Βλάχος:vlachos")),
-    Place(("Asia/Bangkok",),
-          ("สมชาย:somchai", "กัญญารัตน์:kanyarat", "อรทัย:orathai"),
-          ("ศรีสวัสดิ์:srisawat", "วงศ์สุวรรณ:wongsuwan", "จันทร์เพ็ญ:chanpen")),
-    Place(("Asia/Ho_Chi_Minh",),
-          ("Ngọc Ánh:ngocanh", "Đức:duc", "Thùy Dương:thuyduong", "Hữu:huu"),
-          ("Nguyễn :nguyen", "Trần :tran", "Phạm :pham", "Đặng :dang"), family_first=True),
-    Place(("Africa/Lagos", "Africa/Nairobi", "Africa/Johannesburg"),
-          ("Ọlábísí:olabisi", "Chidi", "Wanjikũ:wanjiku", "Thandeka", "Kwabena"),
-          ("Adébáyọ̀:adebayo", "Ńwosu:nwosu", "Mwangi", "Dlamini", "Asante")),
-    Place(("Africa/Addis_Ababa", "Asia/Tbilisi", "Asia/Yerevan"),
-          ("ትዕግስት:tigist", "ሰላማዊት:selamawit", "ნინო:nino", "Անահիտ:anahit"),
-          ("ኃይሌ:haile", "ተስፋዬ:tesfaye", "ბერიძე:beridze", "Պետրոսյան:petrosyan")),
+    Place(
+        ("America/New_York", "America/Chicago", "America/Los_Angeles", "Europe/London"),
+        ("Grace", "Wendell", "Ruth", "Amos", "Della", "Otis", "Pearl", "Silas", "Maeve", "Colin"),
+        ("Okafor", "Whitlock", "Barnes", "Tran", "Hale", "O'Brien", "Moss", "Ashdown", "Pike"),
+    ),
+    Place(
+        ("Europe/Madrid", "America/Mexico_City", "America/Bogota", "America/Argentina/Salta"),
+        ("Lucía:lucia", "Íñigo:inigo", "Marisol", "Joaquín:joaquin", "Noemí:noemi", "Rubén:ruben"),
+        ("Núñez:nunez", "de la Fuente:delafuente", "Ibarra", "Peña:pena", "Quiroga", "Solís:solis"),
+    ),
+    Place(
+        ("Europe/Lisbon", "America/Sao_Paulo"),
+        ("João:joao", "Conceição:conceicao", "Tiago", "Luísa:luisa", "Davi", "Beatriz"),
+        ("Gonçalves:goncalves", "Araújo:araujo", "Brandão:brandao", "Teixeira", "Moura"),
+    ),
+    Place(
+        ("Europe/Paris", "Africa/Dakar", "America/Montreal"),
+        ("Zoé:zoe", "François:francois", "Aïssatou:aissatou", "Maël:mael", "Hélène:helene"),
+        ("Lefèvre:lefevre", "N’Diaye:ndiaye", "D’Aubigné:daubigne", "Tremblay", "Bouchard"),
+    ),
+    Place(
+        ("Europe/Berlin", "Europe/Vienna", "Europe/Zurich"),
+        ("Jürgen:juergen", "Änne:aenne", "Käthe:kaethe", "Lutz", "Friederike", "Björn:bjoern"),
+        ("Groß:gross", "Müller-Lüdenscheidt:mueller", "Schäfer:schaefer", "von Ahlen:vonahlen"),
+    ),
+    Place(
+        ("Europe/Warsaw", "Europe/Prague"),
+        ("Łucja:lucja", "Zbigniew", "Małgorzata:malgorzata", "Jiří:jiri", "Bożena:bozena"),
+        ("Wójcik:wojcik", "Szczęsny:szczesny", "Dvořák:dvorak", "Brzęczyszczykiewicz:brzeczy"),
+    ),
+    Place(
+        ("Europe/Istanbul",),
+        ("İpek:ipek", "Çağla:cagla", "Işıl:isil", "Oğuz:oguz", "Şule:sule"),
+        ("Yıldız:yildiz", "Öztürk:ozturk", "Güneş:gunes", "Çelik:celik"),
+    ),
+    Place(
+        ("Europe/Stockholm", "Atlantic/Reykjavik", "Europe/Copenhagen"),
+        ("Åsa:asa", "Søren:soren", "Þórunn:thorunn", "Bjørg:bjorg", "Nils"),
+        ("Lindström:lindstrom", "Ørsted:orsted", "Guðmundsdóttir:gudmundsdottir", "Ek"),
+    ),
+    Place(
+        ("Africa/Cairo", "Asia/Riyadh", "Africa/Casablanca", "Asia/Beirut"),
+        ("ليلى:layla", "يوسف:yusuf", "نور:nur", "خالد:khalid", "مريم:maryam", "عمر:omar"),
+        ("الخطيب:alkhatib", "حداد:haddad", "المصري:almasri", "بن سعيد:bensaid", "زيدان:zidan"),
+    ),
+    Place(
+        ("Asia/Jerusalem",),
+        ("נועה:noa", "איתן:eitan", "תמר:tamar", "אורי:uri"),
+        ("בן־דוד:bendavid", "לוי:levi", "שפירא:shapira", "מזרחי:mizrahi"),
+    ),
+    Place(
+        ("Asia/Tehran",),
+        ("شیرین:shirin", "بهرام:bahram", "نیلوفر:niloufar", "کیان:kian"),
+        ("رضایی:rezaei", "جعفری:jafari", "پارسا:parsa", "مهدوی:mahdavi"),
+    ),
+    Place(
+        ("Asia/Kolkata",),
+        ("अनन्या:ananya", "विक्रम:vikram", "தமிழ்ச்செல்வி:tamilselvi", "অর্ণব:arnab", "ప్రియ:priya"),
+        ("शर्मा:sharma", "मेहता:mehta", "சுப்ரமணியன்:subramanian", "সেনগুপ্ত:sengupta", "రెడ్డి:reddy"),
+    ),
+    Place(
+        ("Asia/Shanghai", "Asia/Taipei", "Asia/Singapore"),
+        ("伟:wei", "秀英:xiuying", "子涵:zihan", "美玲:meiling", "國強:guoqiang"),
+        ("王:wang", "李:li", "陳:chen", "欧阳:ouyang", "張:zhang"),
+        family_first=True,
+    ),
+    Place(
+        ("Asia/Tokyo",),
+        ("さくら:sakura", "健太:kenta", "陽子:yoko", "ハルト:haruto", "美咲:misaki"),
+        ("佐藤 :sato", "鈴木 :suzuki", "長谷川 :hasegawa", "東海林 :shoji"),
+        family_first=True,
+    ),
+    Place(
+        ("Asia/Seoul",),
+        ("서연:seoyeon", "민준:minjun", "지우:jiwoo", "하은:haeun"),
+        ("김:kim", "박:park", "남궁:namgung", "최:choi"),
+        family_first=True,
+    ),
+    Place(
+        ("Europe/Kyiv", "Europe/Sofia", "Asia/Almaty", "Europe/Belgrade"),
+        ("Оксана:oksana", "Богдан:bohdan", "Айгүл:aigul", "Љубица:ljubica", "Ґанна:hanna"),
+        ("Шевчук:shevchuk", "Їжакевич:yizhakevych", "Нұрланова:nurlanova", "Петровић:petrovic"),
+    ),
+    Place(
+        ("Europe/Athens",),
+        ("Ελένη:eleni", "Γιώργος:giorgos", "Ναυσικά:nafsika", "Άρης:aris"),
+        ("Παπαδοπούλου:papadopoulou", "Καραγιάννης:karagiannis", "Βλάχος:vlachos"),
+    ),
+    Place(
+        ("Asia/Bangkok",),
+        ("สมชาย:somchai", "กัญญารัตน์:kanyarat", "อรทัย:orathai"),
+        ("ศรีสวัสดิ์:srisawat", "วงศ์สุวรรณ:wongsuwan", "จันทร์เพ็ญ:chanpen"),
+    ),
+    Place(
+        ("Asia/Ho_Chi_Minh",),
+        ("Ngọc Ánh:ngocanh", "Đức:duc", "Thùy Dương:thuyduong", "Hữu:huu"),
+        ("Nguyễn :nguyen", "Trần :tran", "Phạm :pham", "Đặng :dang"),
+        family_first=True,
+    ),
+    Place(
+        ("Africa/Lagos", "Africa/Nairobi", "Africa/Johannesburg"),
+        ("Ọlábísí:olabisi", "Chidi", "Wanjikũ:wanjiku", "Thandeka", "Kwabena"),
+        ("Adébáyọ̀:adebayo", "Ńwosu:nwosu", "Mwangi", "Dlamini", "Asante"),
+    ),
+    Place(
+        ("Africa/Addis_Ababa", "Asia/Tbilisi", "Asia/Yerevan"),
+        ("ትዕግስት:tigist", "ሰላማዊት:selamawit", "ნინო:nino", "Անահիտ:anahit"),
+        ("ኃይሌ:haile", "ተስፋዬ:tesfaye", "ბერიძე:beridze", "Պետրոսյան:petrosyan"),
+    ),
 )
 _WEIGHTS = (22, 8, 6, 7, 8, 4, 3, 4, 6, 2, 3, 6, 7, 4, 3, 4, 2, 2, 3, 4, 2)
 
@@ -99,8 +145,10 @@ STRANGE: tuple[str, ...] = (
     "X",
     "Hubert Blaine Wolfeschlegelsteinhausenbergerdorff the Elder of Philadelphia and Hamburg",
     "Keihanaikukauakahihuliheekahaunaele",
-    "Pablo Diego José Francisco de Paula Juan Nepomuceno María de los Remedios Cipriano de la "
-    "Santísima Trinidad Ruiz y Picasso",
+    (
+        "Pablo Diego José Francisco de Paula Juan Nepomuceno María de los Remedios Cipriano de la "
+        "Santísima Trinidad Ruiz y Picasso"
+    ),
     "محمد بن عبد الرحمن بن عبد العزيز بن عبد اللطيف بن إبراهيم الشريف الهاشمي القرشي",
     "เทพนรินทร์เลิศฤทธิ์มหาจักรวาลสิริวัฒนาธรรมรัตนโกสินทร์",
     "Zͣaͫlͤgͬoͪ Ṱ̺̺̕o͞ ͟t̲h̳e̹ ̼r̺o͍w̱",
@@ -108,6 +156,8 @@ STRANGE: tuple[str, ...] = (
 
 
 class Named(NamedTuple):
+    """What somebody is called, where mail reaches them, and which clock they live by."""
+
     name: str
     mailbox: str
     zone: str

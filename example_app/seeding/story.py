@@ -1,4 +1,4 @@
-"""The past of everybody, as rows of Paperkite and as facts for Flask-Engage that agree with them."""
+"""The past of everybody: rows of Paperkite, and facts for Flask-Engage that agree with them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ _KIND_WEIGHTS = (5, 2, 2, 1)
 
 
 class Sighting(NamedTuple):
+    """Somebody was here, and looked at so many pages."""
+
     at: datetime
     user_id: int
     hits: int
 
 
 class Fact(NamedTuple):
+    """Somebody did something."""
+
     at: datetime
     user_id: int
     name: str
@@ -51,8 +55,17 @@ def invent(people: int, days: int, seed: int, end: datetime, password_hash: str)
     """The past of `people` people over the `days` before `end` (aware). Same input, same past."""
     random = Random(seed)
     past = Past()
-    past.users.append(_user(1, OPERATOR.name, OPERATOR.email, "Europe/Stockholm",
-                            end - timedelta(days=days + 200), password_hash, is_admin=True))
+    past.users.append(
+        _user(
+            1,
+            OPERATOR.name,
+            OPERATOR.email,
+            "Europe/Stockholm",
+            end - timedelta(days=days + 200),
+            password_hash,
+            is_admin=True,
+        )
+    )
     for number in range(people):
         _Author(past, random, number, days, end, password_hash).live()
     past.sightings.sort()
@@ -60,20 +73,37 @@ def invent(people: int, days: int, seed: int, end: datetime, password_hash: str)
     return past
 
 
-def _user(user_id: int, name: str, email: str, zone: str, created_at: datetime,
-          password_hash: str, *, is_admin: bool = False) -> dict[str, Any]:
+def _user(
+    user_id: int,
+    name: str,
+    email: str,
+    zone: str,
+    created_at: datetime,
+    password_hash: str,
+    *,
+    is_admin: bool = False,
+) -> dict[str, Any]:
     return {
-        "id": user_id, "name": name, "email": email, "timezone": zone, "created_at": created_at,
-        "password_hash": password_hash, "is_admin": is_admin, "plan": "free",
-        "twitter_id": None, "twitter_handle": None, "invited_by_id": None,
+        "id": user_id,
+        "name": name,
+        "email": email,
+        "timezone": zone,
+        "created_at": created_at,
+        "password_hash": password_hash,
+        "is_admin": is_admin,
+        "plan": "free",
+        "twitter_id": None,
+        "twitter_handle": None,
+        "invited_by_id": None,
     }
 
 
 class _Author:
     """One person on the way through their days."""
 
-    def __init__(self, past: Past, random: Random, number: int, days: int, end: datetime,
-                 password_hash: str) -> None:
+    def __init__(
+        self, past: Past, random: Random, number: int, days: int, end: datetime, password_hash: str
+    ) -> None:
         self.past, self.random, self.days, self.end = past, random, days, end
         self.id = number + 2
         named = names.draw(random, number)
@@ -83,8 +113,14 @@ class _Author:
             self.life = habits.Life(habits.HABITS[0], days * 0.8, 0.0, 1.2)
         email = MEMBER.email if number == 0 else f"{named.mailbox}@mail.example"
         self.zone = ZoneInfo(named.zone)
-        self.row = _user(self.id, named.name, email, named.zone,
-                         self._moment(int(self.life.joined)), password_hash)
+        self.row = _user(
+            self.id,
+            named.name,
+            email,
+            named.zone,
+            self._moment(int(self.life.joined)),
+            password_hash,
+        )
         self.newsletter: dict[str, Any] | None = None
         self.count = 0
         self.done = 0
@@ -95,8 +131,7 @@ class _Author:
         if self.life.joined < self.days:
             self._fact("signed up", self.row["created_at"], {"invited": False})
         monday = self.end.weekday()
-        for age in habits.visits(self.random, self.life, self.days,
-                                 lambda age: (monday - age) % 7):
+        for age in habits.visits(self.random, self.life, self.days, lambda age: (monday - age) % 7):
             for at in self._moments(age):
                 self._visit(at)
 
@@ -114,8 +149,12 @@ class _Author:
         """The latest moment that is `age` days before the end and at a likely hour for them."""
         latest = (self.end - timedelta(days=age)).astimezone(self.zone)
         hour = self.random.choices(range(24), _HOURS)[0]
-        at = latest.replace(hour=hour, minute=self.random.randrange(60),
-                            second=self.random.randrange(60), microsecond=0)
+        at = latest.replace(
+            hour=hour,
+            minute=self.random.randrange(60),
+            second=self.random.randrange(60),
+            microsecond=0,
+        )
         if at > latest:
             at -= timedelta(days=1)
         return at.astimezone(UTC)
@@ -124,7 +163,7 @@ class _Author:
         random, busy = self.random, self.life.habit.busy
         started = at
         if self.newsletter is None or random.random() < 0.1 * busy:
-            at = self._begin(at)
+            at = self._write(self._begin(at))
         for _ in range(min(6, int(random.expovariate(1 / (0.9 * busy))))):
             at = self._write(at)
         if self.newsletter and self.newsletter["parts"] > 1 and random.random() < 0.2 * busy:
@@ -143,9 +182,13 @@ class _Author:
     def _begin(self, at: datetime) -> datetime:
         self.count += 1
         self.newsletter = {
-            "id": len(self.past.newsletters) + 1, "owner_id": self.id, "parts": 0,
+            "id": len(self.past.newsletters) + 1,
+            "owner_id": self.id,
+            "parts": 0,
             "title": writing.title(self.random, self.count),
-            "intro": self.random.choice(writing.INTROS), "created_at": at, "updated_at": at,
+            "intro": self.random.choice(writing.INTROS),
+            "created_at": at,
+            "updated_at": at,
         }
         self.past.newsletters.append(self.newsletter)
         return self._fact("created newsletter", at, {})
@@ -159,12 +202,17 @@ class _Author:
         after = self._fact("created section", at, {"kind": kind})
         if self.random.random() < 0.04:
             return self._fact("deleted section", after, {})
-        self.past.sections.append({
-            "newsletter_id": letter["id"], "kind": kind, "position": letter["parts"],
-            "heading": self.random.choice(writing.HEADINGS) if kind != "quote" else "",
-            "body": writing.body(self.random, kind), "created_at": at,
-            "picture": self.random.choice(list(PICTURES)) if kind == "picture" else None,
-        })
+        self.past.sections.append(
+            {
+                "newsletter_id": letter["id"],
+                "kind": kind,
+                "position": letter["parts"],
+                "heading": self.random.choice(writing.HEADINGS) if kind != "quote" else "",
+                "body": writing.body(self.random, kind),
+                "created_at": at,
+                "picture": self.random.choice(list(PICTURES)) if kind == "picture" else None,
+            }
+        )
         return after
 
     def _export(self, at: datetime) -> datetime:
@@ -176,11 +224,16 @@ class _Author:
         number = len(self.past.invites) + 1
         joined = at + timedelta(days=self.random.expovariate(1 / 3))
         accepted = self.random.random() < 0.5 and joined < self.end
-        self.past.invites.append({
-            "id": number, "inviter_id": self.id, "email": f"teammate{number}@team.example",
-            "token": f"seed-{number:038d}", "created_at": at,
-            "accepted_at": joined if accepted else None,
-        })
+        self.past.invites.append(
+            {
+                "id": number,
+                "inviter_id": self.id,
+                "email": f"teammate{number}@team.example",
+                "token": f"seed-{number:038d}",
+                "created_at": at,
+                "accepted_at": joined if accepted else None,
+            }
+        )
         if accepted:
             self._fact("teammate joined", joined, {}, f"invite-{number}")
         return self._fact("sent invite", at, {"domain": "team.example"}, f"invite-{number}")
@@ -195,8 +248,9 @@ class _Author:
         self.row["plan"] = plan
         return self._fact("changed plan", at, {"from": "free", "to": plan})
 
-    def _fact(self, name: str, at: datetime, properties: dict[str, Any],
-              fact_id: str | None = None) -> datetime:
+    def _fact(
+        self, name: str, at: datetime, properties: dict[str, Any], fact_id: str | None = None
+    ) -> datetime:
         """Note it, and return when the person is ready for the next thing."""
         self.done += 1
         key = fact_id or f"seed-{self.id}-{self.done}"

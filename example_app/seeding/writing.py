@@ -5,10 +5,23 @@ from __future__ import annotations
 from random import Random
 
 TITLES = (
-    "Sunday letter", "What the harbour knows", "Notes from the allotment", "The slow commute",
-    "Five links and a soup", "Studio diary", "Letters to a new colleague", "The back room",
-    "A week in small type", "Minutes of nothing", "Field notes", "The Thursday fold",
-    "رسالة من الميناء", "今週のこと", "Письмо из деревни", "Carta da serra", "सप्ताह की चिट्ठी",
+    "Sunday letter",
+    "What the harbour knows",
+    "Notes from the allotment",
+    "The slow commute",
+    "Five links and a soup",
+    "Studio diary",
+    "Letters to a new colleague",
+    "The back room",
+    "A week in small type",
+    "Minutes of nothing",
+    "Field notes",
+    "The Thursday fold",
+    "رسالة من الميناء",
+    "今週のこと",
+    "Письмо из деревни",
+    "Carta da serra",
+    "सप्ताह की चिट्ठी",
 )
 INTROS = (
     "The boats were late this week, and so am I.",
@@ -18,8 +31,15 @@ INTROS = (
     "",
 )
 HEADINGS = (
-    "What changed", "A small win", "From the workshop", "On the table", "Seen this week",
-    "Who joined us", "Still unsolved", "Next time", "",
+    "What changed",
+    "A small win",
+    "From the workshop",
+    "On the table",
+    "Seen this week",
+    "Who joined us",
+    "Still unsolved",
+    "Next time",
+    "",
 )
 TEXTS = (
     "We tried the shorter form first. People answered it.\n\nThe long one is in the drawer.",
@@ -35,14 +55,17 @@ QUOTES = (
 )
 LINKS = (
     "How kites fly | https://example.org/kites\nA history of the fold | https://example.org/fold",
-    "Bread for people in a hurry | https://example.com/bread\n"
-    "The map of quiet streets | https://example.com/quiet\n"
-    "An hour of harbour sounds | https://example.org/harbour",
+    (
+        "Bread for people in a hurry | https://example.com/bread\n"
+        "The map of quiet streets | https://example.com/quiet\n"
+        "An hour of harbour sounds | https://example.org/harbour"
+    ),
 )
 CAPTIONS = ("Taken from the bridge.", "Before the rain.", "")
 
 
 def title(random: Random, number: int) -> str:
+    """What a newsletter is called."""
     return f"{random.choice(TITLES)}, no. {number}"
 
 
