@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Table, UniqueConstraint, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, LongText, UTCDateTime
+from .upsert import insert_ignore
+
+_ERROR_CHARACTERS = 2_000
+_ABSENT = object()
 
 
 class RuleRow(Base):
@@ -40,3 +45,96 @@ class RuleRow(Base):
     evaluated_at: Mapped[datetime | None] = mapped_column(UTCDateTime())
     created_at: Mapped[datetime] = mapped_column(UTCDateTime())
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime())
+
+
+def rule_named(session: Session, name: str) -> RuleRow | None:
+    """Return the rule `name`, or None."""
+    return session.scalar(select(RuleRow).where(RuleRow.name == name))
+
+
+def all_rules(session: Session) -> list[RuleRow]:
+    """Return every rule there is or was, by name."""
+    return list(session.scalars(select(RuleRow).order_by(RuleRow.name)))
+
+
+def write_rule(session: Session, name: str, says: Mapping[str, Any], now: datetime) -> RuleRow:
+    """Make the row of a rule in code say what the code says; what is equal is not written.
+
+    A paused rule stays paused. One that had vanished from the code is live again.
+    """
+    row = rule_named(session, name)
+    if row is None:
+        insert_ignore(
+            session,
+            cast("Table", RuleRow.__table__),
+            [{"name": name, **says, "created_at": now, "updated_at": now}],
+        )
+        row = session.scalars(select(RuleRow).where(RuleRow.name == name)).one()
+    changed = {key: value for key, value in says.items() if getattr(row, key, _ABSENT) != value}
+    if row.status == "removed":
+        changed.update(status="live", status_reason=None, failures=0)
+    for key, value in changed.items():
+        setattr(row, key, value)
+    if changed:
+        row.updated_at = now
+        session.flush()
+    return row
+
+
+def remove_rules_but(session: Session, names: Collection[str], now: datetime) -> None:
+    """Mark as removed each rule of the code whose name is not among `names`."""
+    session.execute(
+        update(RuleRow)
+        .where(
+            RuleRow.origin == "code",
+            RuleRow.status != "removed",
+            RuleRow.name.not_in(list(names)),
+        )
+        .values(status="removed", status_reason=None, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def set_rule_status(
+    session: Session, name: str, status: str, now: datetime, reason: str | None = None
+) -> bool:
+    """Set a rule ``live`` or ``paused``, for `reason`; False if there is no such rule.
+
+    Made live again, it starts without failures.
+    """
+    row = rule_named(session, name)
+    if row is None:
+        return False
+    row.status, row.status_reason, row.updated_at = status, reason, now
+    if status == "live":
+        row.failures, row.last_error = 0, None
+    session.flush()
+    return True
+
+
+def note_evaluated(session: Session, name: str, now: datetime) -> None:
+    """Write down that a rule was evaluated without an error."""
+    session.execute(
+        update(RuleRow)
+        .where(RuleRow.name == name)
+        .values(evaluated_at=now, failures=0, last_error=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def note_rule_failure(
+    session: Session, name: str, error: str, now: datetime, *, pause_after: int
+) -> bool:
+    """Count one more failure in a row; pause the rule at `pause_after`. True if paused now."""
+    row = session.scalar(select(RuleRow).where(RuleRow.name == name).with_for_update())
+    if row is None:
+        return False
+    row.failures += 1
+    row.last_error = error[:_ERROR_CHARACTERS]
+    row.updated_at = now
+    pause = row.failures >= pause_after and row.status == "live"
+    if pause:
+        row.status = "paused"
+        row.status_reason = f"{row.failures} evaluations in a row failed: {row.last_error}"
+    session.flush()
+    return pause
