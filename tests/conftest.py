@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from tests import _databases, _hosts
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from flask_engage.store.engine import Database
     from tests._hosts import Host
     from tests._smtp import MailServer
+
+# Machines that run tests are busy: no example fails for having been slow.
+hypothesis.settings.register_profile("engage", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("engage")
 
 # --- a skip is a failure where everything is supposed to be there ---------------------------
 
@@ -116,7 +121,7 @@ def engage(clock: FakeClock) -> Engage:
 def app_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     """The host behind `app`: the test's own `host`, or one on its database, or on SQLite.
 
-    A test that asks for `host` too runs once for each style of host; one that asks for
+    Our tables are there, unless the test asked for `host` or `database_url`. A test that asks for `host` too runs once for each style of host; one that asks for
     `database_url`, `migrated_url` or `database` runs on the three databases.
     """
     if "host" in request.fixturenames:
@@ -127,7 +132,8 @@ def app_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
             url = request.getfixturevalue(name)
             break
     else:
-        url = f"sqlite:///{tmp_path / 'host.sqlite3'}"
+        with _databases.migrated("sqlite", tmp_path) as url:
+            pass  # a copy that goes with tmp_path
     host = _hosts.make_host("flask-sqlalchemy", url)
     yield host
     host.dispose()
