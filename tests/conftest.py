@@ -121,7 +121,9 @@ def engage(clock: FakeClock) -> Engage:
 def app_host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     """The host behind `app`: the test's own `host`, or one on its database, or on SQLite.
 
-    Our tables are there, unless the test asked for `host` or `database_url`. A test that asks for `host` too runs once for each style of host; one that asks for
+    Our tables are there, unless the test asked for `host` or `database_url`.
+
+    A test that asks for `host` too runs once for each style of host; one that asks for
     `database_url`, `migrated_url` or `database` runs on the three databases.
     """
     if "host" in request.fixturenames:
