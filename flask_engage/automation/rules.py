@@ -43,7 +43,7 @@ class AutoMessage:
     to: Filter
     send: Words | Mapping[str, Words]
     """One message, or several by name between which people are split evenly."""
-    repeat: Repeat = Once()  # noqa: RUF009  (frozen and without state)
+    repeat: Repeat = Once()
     on: str = "schedule"
     """When it is decided; so far only ``schedule``, within a minute or so."""
     holdout: float = 0.0

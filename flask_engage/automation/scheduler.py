@@ -22,10 +22,11 @@ from .._clock import Clock, utcnow
 from .._guard import Guard
 from ..errors import NotReady
 from ..store.engine import Database
-from .jobs import Job as Job
-from .jobs import run_due_jobs
+from .jobs import Job, run_due_jobs
 from .lease import RENEW_EVERY, Fence, Lease, LeaseLost
 from .process import serves
+
+__all__ = ["Job", "Scheduler"]
 
 _log = logging.getLogger("flask_engage")
 

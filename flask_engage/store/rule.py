@@ -27,7 +27,7 @@ class RuleRow(Base):
     origin: Mapped[str] = mapped_column(CodeText(16), default="code")
     """``code`` or ``dashboard``."""
     status: Mapped[str] = mapped_column(CodeText(16), default="live")
-    """``live``, ``paused`` (by an operator, or after repeated errors) or ``removed`` (from code)."""
+    """``live``, ``paused`` (by an operator or after errors) or ``removed`` (from the code)."""
     status_reason: Mapped[str | None] = mapped_column(LongText())
     channel: Mapped[str] = mapped_column(CodeText(16))
     trigger: Mapped[str] = mapped_column(CodeText(128), default="schedule")
