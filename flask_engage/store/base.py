@@ -29,7 +29,7 @@ def is_mysql(dialect: Dialect) -> bool:
     return dialect.name in ("mysql", "mariadb")
 
 
-def _mysql_collation(dialect: Dialect) -> str:
+def mysql_collation(dialect: Dialect) -> str:
     return _COLLATION[bool(getattr(dialect, "is_mariadb", dialect.name == "mariadb"))]
 
 
@@ -73,7 +73,7 @@ class CodeText(TypeDecorator[str]):
             return dialect.type_descriptor(postgresql.VARCHAR(self.length, collation="C"))
         if is_mysql(dialect):
             return dialect.type_descriptor(
-                mysql.VARCHAR(self.length, charset="utf8mb4", collation=_mysql_collation(dialect))
+                mysql.VARCHAR(self.length, charset="utf8mb4", collation=mysql_collation(dialect))
             )
         return dialect.type_descriptor(String(self.length))
 
@@ -89,7 +89,7 @@ class LongText(TypeDecorator[str]):
             return dialect.type_descriptor(postgresql.TEXT(collation="C"))
         if is_mysql(dialect):
             return dialect.type_descriptor(
-                mysql.LONGTEXT(charset="utf8mb4", collation=_mysql_collation(dialect))
+                mysql.LONGTEXT(charset="utf8mb4", collation=mysql_collation(dialect))
             )
         return dialect.type_descriptor(Text())
 

@@ -1,0 +1,95 @@
+"""Conditions on the host's own tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BinaryExpression, BindParameter, ColumnElement, Enum
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import False_, True_
+
+from ..errors import InvalidFilter
+from .conditions import compare
+from .filter import Filter, HostColumn
+from .values import Moment
+
+_OPERATORS: dict[Any, str] = {
+    operators.eq: "==",
+    operators.ne: "!=",
+    operators.lt: "<",
+    operators.le: "<=",
+    operators.gt: ">",
+    operators.ge: ">=",
+}
+
+
+@dataclass(frozen=True)
+class HostExpression(Filter):
+    """Any condition that SQLAlchemy can say of the host's user model; it has no JSON form."""
+
+    expression: ColumnElement[bool] = field(compare=False, repr=False)
+    text: str
+    """The condition in SQL; two that read the same are the same."""
+
+
+def host(condition: Any) -> Filter:
+    """Match those whose row of the host's ``user_model`` meets `condition`.
+
+    :param condition: a SQLAlchemy condition on columns of the model, such as
+        ``User.plan == "trial"``, or one that relates other tables of the host to it, such as
+        ``exists().where(Project.owner_id == User.id)``. A column's comparison with a literal
+        follows the rules of all filters (text by code point; a NULL satisfies only ``!=``);
+        anything else means what it means in SQL.
+    :raises InvalidFilter: if it is no such condition.
+    """
+    expression = _expression(condition)
+    return _comparison(expression) or HostExpression(expression, _text(expression))
+
+
+def _expression(condition: Any) -> ColumnElement[bool]:
+    clause = getattr(condition, "__clause_element__", None)
+    expression = clause() if callable(clause) else condition
+    if not isinstance(expression, ColumnElement):
+        hint = (
+            " ('is', 'in', 'and', 'or' and 'not' don't work on columns)"
+            if isinstance(condition, bool)
+            else ""
+        )
+        raise InvalidFilter(f"host() takes a SQLAlchemy condition, not {condition!r:.100}{hint}.")
+    return expression
+
+
+def _comparison(expression: ColumnElement[bool]) -> Filter | None:
+    """Return `expression` as a comparison that can be serialised, if it is one."""
+    if not isinstance(expression, BinaryExpression) or expression.operator not in _OPERATORS:
+        return None
+    column, literal = expression.left, _literal(expression.right)
+    mapper = column._annotations.get("parententity")
+    name = column._annotations.get("proxy_key")
+    if literal is None or name is None or not isinstance(mapper, Mapper):
+        return None
+    if isinstance(column.type, Enum):
+        return None  # what it is called in Python and what it is in the database may differ
+    subject = HostColumn(str(name), mapper.class_.__name__, mapper.class_)
+    return compare(subject, _OPERATORS[expression.operator], literal)
+
+
+def _literal(clause: Any) -> str | int | float | bool | datetime | Moment | None:
+    if isinstance(clause, (True_, False_)):
+        return isinstance(clause, True_)
+    value = clause.value if isinstance(clause, BindParameter) else None
+    plain = type(value) in (str, int, float, bool) or isinstance(value, (datetime, Moment))
+    return value if plain else None
+
+
+def _text(expression: ColumnElement[bool]) -> str:
+    try:
+        return str(expression.compile(compile_kwargs={"literal_binds": True}))
+    except (SQLAlchemyError, NotImplementedError):
+        compiled = expression.compile()
+        values = ", ".join(f"{name}={value!r}" for name, value in sorted(compiled.params.items()))
+        return f"{compiled} with {values}"
