@@ -50,6 +50,17 @@ class Guard:
             if self._raise_errors() and not isinstance(error, _SURROUNDINGS):
                 raise
 
+    @contextmanager
+    def contained(self, what: str) -> Iterator[None]:
+        """Run the block as :meth:`guarded` does, but raise nothing again, whatever is set.
+
+        For what stands beside the work: a listener of the host, the last words at exit.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.report(what, error)
+
     def report(self, what: str, error: Exception) -> None:
         """Count `error` and log it, unless this place has been logged within a minute."""
         now = time.monotonic()

@@ -1,0 +1,210 @@
+"""What a fact may hold. Checked when it is accepted, so that nothing accepted is refused later."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from .._clock import as_utc
+from ..errors import InvalidFact
+from ..types import AttributeValue, PropertyValue
+
+NAME_LENGTH = 64
+KEYS = 64
+PROPERTIES_BYTES = 16 * 1024
+VALUE_BYTES = 1024
+ATTRIBUTES = 100
+"""Attributes in one call: no host knows more of a user at once, and it bounds a fact's size."""
+USER_ID_LENGTH = 255
+EVENT_ID_LENGTH = 191
+_INT_LIMIT = 2**63
+_EARLIEST_YEAR = 1970
+
+
+def check_name(name: object, what: str = "event") -> str:
+    """Return `name` trimmed and in NFC.
+
+    :raises InvalidFact: unless it is a text of 1 to 64 printable characters.
+    """
+    if isinstance(name, str):
+        found = unicodedata.normalize("NFC", name.strip())
+        if 0 < len(found) <= NAME_LENGTH and found.isprintable():
+            return found
+    raise InvalidFact(
+        f"{what} name {name!r:.100}: expected 1 to {NAME_LENGTH} printable characters."
+    )
+
+
+def check_text(text: str, what: str) -> str:
+    """Return `text` as a plain ``str``.
+
+    :raises InvalidFact: if it holds NUL or half a character (a lone surrogate), which
+        databases refuse.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidFact(f"{what} holds a lone surrogate; decode the text first.") from None
+    if "\0" in text:
+        raise InvalidFact(f"{what} holds a NUL character; strip it first.")
+    return str(text)
+
+
+def _check_number(value: float, what: str) -> float:
+    if isinstance(value, int):
+        if not -_INT_LIMIT <= value < _INT_LIMIT:
+            raise InvalidFact(f"{what} is an integer of more than 64 bits; give it as text.")
+        return int(value)
+    if not math.isfinite(value):
+        raise InvalidFact(f"{what} is {value!r}; expected a finite number.")
+    return float(value)
+
+
+def _check_scalar(value: object, what: str) -> PropertyValue:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return check_text(value, what)
+    if isinstance(value, (int, float)):
+        return _check_number(value, what)
+    raise InvalidFact(
+        f"{what} is {value!r:.100}; expected a str, int, float, bool or None, not nested data."
+    )
+
+
+def check_properties(properties: object) -> dict[str, PropertyValue]:
+    """Return a copy of an event's properties: at most 64 keys and 16 KiB of flat values.
+
+    :raises InvalidFact: if one of them is out of the limits.
+    """
+    if properties is None:
+        return {}
+    if not isinstance(properties, Mapping):
+        raise InvalidFact(f"properties {properties!r:.100}: expected a mapping.")
+    if len(properties) > KEYS:
+        raise InvalidFact(f"{len(properties)} properties: expected at most {KEYS}.")
+    checked: dict[str, PropertyValue] = {}
+    size = 0
+    for key, value in properties.items():
+        if not isinstance(key, str) or not key:
+            raise InvalidFact(f"property {key!r:.100}: expected a text that is not empty.")
+        key = check_text(key, "a property's name")
+        found = checked[key] = _check_scalar(value, f"property {key!r:.80}")
+        size += len(key.encode()) + (len(found.encode()) if isinstance(found, str) else 8)
+    if size > PROPERTIES_BYTES:
+        raise InvalidFact(f"{size} bytes of properties: expected at most {PROPERTIES_BYTES}.")
+    return checked
+
+
+def check_value(name: str, value: object) -> AttributeValue:
+    """Return an attribute's `value`; times come back in UTC.
+
+    :raises InvalidFact: unless it is None, a bool, a finite number, an aware datetime or a
+        text of up to 1 KiB.
+    """
+    if isinstance(value, datetime):
+        return check_time(value, f"attribute {name!r}")
+    found = _check_scalar(value, f"attribute {name!r}")
+    if isinstance(found, str) and len(found.encode()) > VALUE_BYTES:
+        raise InvalidFact(f"attribute {name!r}: expected at most {VALUE_BYTES} bytes of text.")
+    return found
+
+
+def check_values(values: object) -> dict[str, AttributeValue]:
+    """Return a checked copy of a mapping from attribute names to values.
+
+    :raises InvalidFact: if one of them is out of the limits.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidFact(f"attributes {values!r:.100}: expected a mapping.")
+    if len(values) > ATTRIBUTES:
+        raise InvalidFact(f"{len(values)} attributes at once: expected at most {ATTRIBUTES}.")
+    checked: dict[str, AttributeValue] = {}
+    for name, value in values.items():
+        found = check_name(name, "attribute")
+        checked[found] = check_value(found, value)
+    return checked
+
+
+def check_amount(name: str, by: object) -> float:
+    """Return the amount of an increment.
+
+    :raises InvalidFact: unless it is a finite number.
+    """
+    if isinstance(by, bool) or not isinstance(by, (int, float)):
+        raise InvalidFact(f"increment of {name!r} by {by!r:.100}: expected a number.")
+    return _check_number(by, f"increment of {name!r}")
+
+
+def check_time(at: object, what: str = "at") -> datetime:
+    """Return `at` in UTC.
+
+    :raises InvalidFact: if it is no aware datetime, or from before 1970.
+    """
+    if not isinstance(at, datetime):
+        raise InvalidFact(f"{what} {at!r:.100}: expected an aware datetime.")
+    try:
+        moment = as_utc(at, what=what)
+    except (ValueError, OverflowError) as error:
+        raise InvalidFact(str(error)) from None
+    if moment.year < _EARLIEST_YEAR:
+        raise InvalidFact(f"{what} {at!r}: expected a moment after {_EARLIEST_YEAR}.")
+    return moment
+
+
+def check_hits(hits: object) -> int:
+    """Return `hits`, a whole number from 1 up.
+
+    :raises InvalidFact: if it is anything else.
+    """
+    if isinstance(hits, bool) or not isinstance(hits, int) or not 1 <= hits < 2**31:
+        raise InvalidFact(f"hits={hits!r:.100}: expected a whole number above 0.")
+    return hits
+
+
+def check_user_id(value: object) -> str:
+    """Return a host's user id as text.
+
+    :raises InvalidFact: unless it is a str, int or UUID of 1 to 255 characters.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+        raise InvalidFact(f"user id {value!r:.100}: expected a str, int or UUID.")
+    if isinstance(value, int) and not -_INT_LIMIT <= value < 2 * _INT_LIMIT:
+        raise InvalidFact("user id: expected an integer of at most 64 bits.")
+    found = str(value)
+    if not 0 < len(found) <= USER_ID_LENGTH:
+        raise InvalidFact(f"user id {found!r:.100}: expected 1 to {USER_ID_LENGTH} characters.")
+    return check_text(found, "user id")
+
+
+def check_event_id(value: Any) -> str | None:
+    """Return the id that a caller gave an event, as text.
+
+    :raises InvalidFact: unless it is None, or a str, int or UUID of 1 to 191 characters.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+        raise InvalidFact(f"event id {value!r:.100}: expected a str, int or UUID.")
+    found = check_text(str(value), "event id")
+    if not 0 < len(found) <= EVENT_ID_LENGTH:
+        raise InvalidFact(f"event id {found!r:.100}: expected 1 to {EVENT_ID_LENGTH} characters.")
+    return found
+
+
+def trim_text(value: object, length: int) -> str | None:
+    """Return what of `value` a column of `length` characters can hold; None for no text.
+
+    For what comes along with a sighting (addresses, names, headers): it is no reason to lose
+    the sighting.
+    """
+    if not isinstance(value, str):
+        return None
+    if not value.isascii():
+        value = value.encode(errors="replace").decode()
+    return value.replace("\0", "").strip()[:length] or None
