@@ -72,9 +72,7 @@ class Did(Filter):
         )
         return replace(self, window=window)
 
-    def where(
-        self, *tests: PropertyTest | Mapping[str, Any], **properties: Any
-    ) -> Did:
+    def where(self, *tests: PropertyTest | Mapping[str, Any], **properties: Any) -> Did:
         """Count only events whose properties meet every one of the conditions.
 
         :param tests: such as ``prop("amount") >= 100``, or a mapping of equal values.

@@ -48,9 +48,7 @@ def iso_time(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-def compare_column(
-    column: Any, operator: str, value: Value, now: datetime
-) -> ColumnElement[bool]:
+def compare_column(column: Any, operator: str, value: Value, now: datetime) -> ColumnElement[bool]:
     """Return the comparison of a column of ours with a value of its kind.
 
     It is NULL where the column is; of `unsubscribed_at`, compared with a boolean, never.
@@ -62,9 +60,7 @@ def compare_column(
     return OPERATORS[operator](column, _bound(value, now))  # type: ignore[no-any-return]
 
 
-def one_of_column(
-    column: Any, values: tuple[Value, ...], now: datetime
-) -> ColumnElement[bool]:
+def one_of_column(column: Any, values: tuple[Value, ...], now: datetime) -> ColumnElement[bool]:
     """Return the condition that a column of ours holds one of `values`, all of its kind."""
     if values and values[0].kind == "b":
         return or_(*[compare_column(column, "==", value, now) for value in values])
@@ -75,7 +71,6 @@ def one_of_column(
 
 
 def compare_member(
-    dialect: str,
     member: Member,
     operator: str,
     value: Value,
@@ -163,5 +158,3 @@ def _as_text(value: Value, now: datetime) -> str:
 
 def _storable(values: Iterable[Value]) -> list[str]:
     return [text for text in (str(value.content) for value in values) if "\0" not in text]
-
-

@@ -23,8 +23,8 @@ from ..store.person import PersonRow, PersonTagRow
 from .behaviour import Did, Received
 from .comparison import OPERATORS, compare_column, compare_member, one_of_column, one_of_member
 from .filter import (
-    All,
-    Any_,
+    AllOf,
+    AnyOf,
     Attribute,
     Compare,
     EventTime,
@@ -49,7 +49,7 @@ from .values import Value
 
 DIALECTS = ("sqlite", "postgresql", "mysql")
 
-_COLUMNS: dict[str, Any] = {
+COLUMNS: dict[str, Any] = {
     "signed_up": PersonRow.signed_up_at,
     "first_seen": PersonRow.first_seen_at,
     "last_seen": PersonRow.last_seen_at,
@@ -82,8 +82,8 @@ class CompileContext:
             )
 
 
-def where(filter: Filter, *, now: datetime, context: CompileContext) -> ColumnElement[bool]:
-    """Return `filter` as a condition for a SELECT over :class:`PersonRow`, never NULL.
+def where(wanted: Filter, *, now: datetime, context: CompileContext) -> ColumnElement[bool]:
+    """Return `wanted` as a condition for a SELECT over :class:`PersonRow`, never NULL.
 
     It says nothing of who is deleted or merged: add ``store.person.is_live()``.
 
@@ -91,15 +91,15 @@ def where(filter: Filter, *, now: datetime, context: CompileContext) -> ColumnEl
     :raises InvalidFilter: for an unknown segment, a cycle of segments, a ``host()`` that can't
         be answered, or a filter that its segments make too large.
     """
-    return _Compiler(context, as_utc(now, what="now")).condition(filter)
+    return _Compiler(context, as_utc(now, what="now")).condition(wanted)
 
 
-def validate(filter: Filter, context: CompileContext) -> None:
-    """Check that `filter` can become SQL in `context`; call it where the filter is defined.
+def validate(wanted: Filter, context: CompileContext) -> None:
+    """Check that `wanted` can become SQL in `context`; call it where the filter is defined.
 
     :raises InvalidFilter: as :func:`where`.
     """
-    where(filter, now=datetime.fromisoformat("2000-01-01T00:00:00+00:00"), context=context)
+    where(wanted, now=datetime.fromisoformat("2000-01-01T00:00:00+00:00"), context=context)
 
 
 class _Compiler:
@@ -112,9 +112,9 @@ class _Compiler:
 
     def condition(self, node: Filter) -> ColumnElement[bool]:
         match node:
-            case All(parts):
+            case AllOf(parts):
                 return and_(*map(self.condition, parts))
-            case Any_(parts):
+            case AnyOf(parts):
                 return or_(*map(self.condition, parts))
             case Not(part):
                 return not_(self.condition(part))
@@ -161,12 +161,10 @@ class _Compiler:
                 return self._exists(PersonTagRow.person_id, named)
             case Attribute(name):
                 member = self._attribute(name, value)
-                return compare_member(self._dialect, member, operator, value, self._now)
+                return compare_member(member, operator, value, self._now)
             case Property(name):
                 member = self._property(name)
-                return compare_member(
-                    self._dialect, member, operator, value, self._now, checked=True
-                )
+                return compare_member(member, operator, value, self._now, checked=True)
             case HostColumn():
                 return host_column(subject, operator, value, self._now, self._context)
             case _:
@@ -216,7 +214,7 @@ class _Compiler:
             case PersonField("unsubscribed"):
                 return test(PersonRow.unsubscribed_at)
             case PersonField(name):
-                column = _COLUMNS[name] if name in _COLUMNS else getattr(PersonRow, name)
+                column = COLUMNS[name] if name in COLUMNS else getattr(PersonRow, name)
                 return and_(column.is_not(None), test(column))
             case EventTime():
                 return self._event_time(subject, test)
@@ -269,8 +267,10 @@ class _Compiler:
         return met + [self._test(test) for test in node.tests]
 
     def _test(self, test: PropertyTest) -> ColumnElement[bool]:
-        return not_(self._leaf(test.test.part)) if isinstance(test.test, Not) else self._leaf(
-            test.test
+        return (
+            not_(self._leaf(test.test.part))
+            if isinstance(test.test, Not)
+            else self._leaf(test.test)
         )
 
     def _event_time(self, subject: EventTime, test: Test) -> ColumnElement[bool]:
@@ -293,9 +293,7 @@ class _Compiler:
         sources = [f"{origin}:{message}" for origin in ("rule", "send", "step")]
         of_message = DeliveryRow.source.in_(sources)
         if outcome == "sent":
-            return self._exists(
-                DeliveryRow.person_id, of_message, DeliveryRow.sent_at.is_not(None)
-            )
+            return self._exists(DeliveryRow.person_id, of_message, DeliveryRow.sent_at.is_not(None))
         event = exists().where(
             DeliveryEventRow.delivery_id == DeliveryRow.id, DeliveryEventRow.kind == outcome
         )

@@ -25,8 +25,8 @@ from typing import Any
 from ..errors import InvalidFilter
 from .behaviour import Did, Received
 from .filter import (
-    All,
-    Any_,
+    AllOf,
+    AnyOf,
     Attribute,
     Compare,
     EventTime,
@@ -50,12 +50,12 @@ from .values import Moment, Value, shown
 VERSION = 1
 
 
-def to_document(filter: Filter) -> dict[str, Any]:
-    """Return `filter` as a document.
+def to_document(wanted: Filter) -> dict[str, Any]:
+    """Return `wanted` as a document.
 
     :raises InvalidFilter: if a part of it has no JSON form.
     """
-    return {"version": VERSION, "filter": _node(filter)}
+    return {"version": VERSION, "filter": _node(wanted)}
 
 
 def from_document(document: object, segments: Mapping[str, Filter] | None = None) -> Filter:
@@ -76,12 +76,20 @@ def _node(node: Filter) -> dict[str, Any]:
     match node:
         case Everyone():
             return {"everyone": True}
-        case All(parts):
+        case AllOf(parts):
             return {"all": [_node(part) for part in parts]}
-        case Any_(parts):
+        case AnyOf(parts):
             return {"any": [_node(part) for part in parts]}
         case Not(part):
             return {"not": _node(part)}
+        case InSegment(name):
+            return {"segment": name}
+        case _:
+            return _condition(node)
+
+
+def _condition(node: Filter) -> dict[str, Any]:
+    match node:
         case Compare(subject, operator, value):
             return {**_subject(subject), "op": operator, "value": _value(value)}
         case OneOf(subject, values):
@@ -94,8 +102,6 @@ def _node(node: Filter) -> dict[str, Any]:
             return {"did": event, "op": bound, "count": count, **_narrowed(window, tests)}
         case Received(message, outcome):
             return {"received": message, "outcome": outcome}
-        case InSegment(name):
-            return {"segment": name}
         case HostExpression(_, text):
             raise InvalidFilter(
                 f"host({text}) has no JSON form: only the comparison of a column with a literal "

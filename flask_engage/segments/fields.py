@@ -59,5 +59,3 @@ def field_kind(name: str) -> FieldKind:
             f"A person has no field {name!r}: {did_you_mean(name, FIELDS)} "
             f"Custom data is attr({name!r})."
         ) from None
-
-

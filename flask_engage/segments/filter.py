@@ -123,12 +123,12 @@ class _Group(Filter):
 
 
 @dataclass(frozen=True)
-class All(_Group):
+class AllOf(_Group):
     """Every one of two or more filters."""
 
 
 @dataclass(frozen=True)
-class Any_(_Group):
+class AnyOf(_Group):
     """At least one of two or more filters."""
 
 
@@ -152,14 +152,14 @@ class Not(Filter):
 
 def all_of(parts: tuple[Filter, ...]) -> Filter:
     """Return the filter that every one of `parts` (at least one) must match."""
-    flat = _flat(parts, All)
-    return flat[0] if len(flat) == 1 else All(flat)
+    flat = _flat(parts, AllOf)
+    return flat[0] if len(flat) == 1 else AllOf(flat)
 
 
 def any_of(parts: tuple[Filter, ...]) -> Filter:
     """Return the filter that at least one of `parts` (at least one) must match."""
-    flat = _flat(parts, Any_)
-    return flat[0] if len(flat) == 1 else Any_(flat)
+    flat = _flat(parts, AnyOf)
+    return flat[0] if len(flat) == 1 else AnyOf(flat)
 
 
 def _flat(parts: tuple[Filter, ...], group: type[_Group]) -> tuple[Filter, ...]:

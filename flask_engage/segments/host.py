@@ -47,7 +47,8 @@ def host(condition: Any) -> Filter:
     :raises InvalidFilter: if it is no such condition.
     """
     expression = _expression(condition)
-    return _comparison(expression) or HostExpression(expression, _text(expression))
+    comparison = _comparison(expression)
+    return HostExpression(expression, _text(expression)) if comparison is None else comparison
 
 
 def _expression(condition: Any) -> ColumnElement[bool]:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from .compile import CompileContext
 
 
-def host_condition(
-    condition: ColumnElement[bool], context: CompileContext
-) -> ColumnElement[bool]:
+def host_condition(condition: ColumnElement[bool], context: CompileContext) -> ColumnElement[bool]:
     """Return that the person is a user of the host whose row meets `condition`.
 
     :raises InvalidFilter: without ``user_model``, or with the host's tables out of reach.

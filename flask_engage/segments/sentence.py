@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from .behaviour import Did, Received
 from .filter import (
-    All,
-    Any_,
+    AllOf,
+    AnyOf,
     Attribute,
     Compare,
     EventTime,
@@ -87,19 +87,19 @@ _MONTHS = (  # not strftime's, which follow the host's locale
 )
 
 
-def describe(filter: Filter) -> str:
-    """Return `filter` as one English sentence, without a full stop."""
-    if isinstance(filter, Everyone):
+def describe(wanted: Filter) -> str:
+    """Return `wanted` as one English sentence, without a full stop."""
+    if isinstance(wanted, Everyone):
         return "Everyone"
-    if filter == Not(Everyone()):
+    if wanted == Not(Everyone()):
         return "Nobody"
-    return f"People {_clause(filter, nested=False)}"
+    return f"People {_clause(wanted, nested=False)}"
 
 
 def _clause(node: Filter, *, nested: bool = True, negated: bool = False) -> str:
     match node:
-        case All(parts) | Any_(parts):
-            word = " and " if isinstance(node, All) else " or "
+        case AllOf(parts) | AnyOf(parts):
+            word = " and " if isinstance(node, AllOf) else " or "
             text = word.join(_clause(part) for part in parts)
             if negated:
                 return f"who are not among those ({text})"
@@ -108,6 +108,15 @@ def _clause(node: Filter, *, nested: bool = True, negated: bool = False) -> str:
             return _clause(part, negated=True)
         case Everyone():
             return "who are nobody" if negated else "who are anybody"
+        case InSegment(name):
+            verb = "are not" if negated else "are"
+            return f"who {verb} in the segment {_quoted(name)}"
+        case _:
+            return _condition(node, negated)
+
+
+def _condition(node: Filter, negated: bool) -> str:
+    match node:
         case Compare(subject, operator, value):
             return _comparison(subject, operator, value, negated)
         case OneOf(subject, values):
@@ -122,9 +131,6 @@ def _clause(node: Filter, *, nested: bool = True, negated: bool = False) -> str:
             return _did(node, negated)
         case Received(message, outcome):
             return f"{_OUTCOME_WORDS[outcome][negated]} the message {_quoted(message)}"
-        case InSegment(name):
-            verb = "are not" if negated else "are"
-            return f"who {verb} in the segment {_quoted(name)}"
         case HostExpression(_, text):
             return f"for whom {_quoted(text)} {'does not hold' if negated else 'holds'}"
         case _:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import reprlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from reprlib import repr as shown
 from typing import Literal, TypeAlias
 
 from .._clock import as_utc
@@ -26,6 +26,11 @@ MAX_NAME = 64
 MAX_DURATION = timedelta(days=365_000)
 """About a thousand years: anything more leaves the calendar."""
 _INTEGER = 2**63
+
+
+def shown(value: object) -> str:
+    """Return `value` as code, cut short however large or deep it is."""
+    return reprlib.repr(value)
 
 
 @dataclass(frozen=True, slots=True)

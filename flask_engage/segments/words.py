@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidFilter
-from .behaviour import did as did
-from .behaviour import received as received
+from .behaviour import did, received
 from .fields import FIELDS, field_kind
 from .filter import Everyone, Filter, InSegment, PersonField
-from .host import host as host
-from .operands import Operand
-from .operands import attr as attr
-from .operands import prop as prop
-from .values import ago as ago
-from .values import checked_label
-from .values import from_now as from_now
+from .host import host
+from .operands import Operand, attr, prop
+from .values import ago, checked_label, from_now
 
 __all__ = [
     "ago",

@@ -1,0 +1,184 @@
+"""The people whom a filter matches, asked when they are needed and never all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, false, func, inspect, or_, select
+from sqlalchemy.exc import NoInspectionAvailable
+
+from .._clock import Clock, utcnow
+from ..errors import InvalidFilter
+from ..store.engine import Database
+from ..store.person import PersonRow, is_live
+from ..types import Person
+from .compile import CompileContext, where
+from .filter import Filter
+from .paging import Page, read_page
+from .profiles import (
+    as_people,
+    people_by_id,
+    person_by_public_id,
+    person_by_user_id,
+    select_people,
+)
+from .text_sql import position
+
+__all__ = ["People", "people_by_id", "person_by_public_id", "person_by_user_id"]
+
+BATCH = 500
+"""People held in memory at a time; each batch is one short transaction."""
+_SEARCH_LENGTH = 200
+_SEARCH_WORDS = 8
+
+
+class People:
+    """The people who match the filter `wanted`. Each method asks the database anew.
+
+    :param clock: gives the moment that relative times are counted from, at each question.
+    :param user_id_of: gives the id of one of the host's user objects as text; by default its
+        primary key if it is mapped, else what its ``get_id()`` says.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        wanted: Filter,
+        context: CompileContext,
+        clock: Clock = utcnow,
+        *,
+        user_id_of: Callable[[Any], str | None] | None = None,
+    ) -> None:
+        self._database = database
+        self._filter = wanted
+        self._context = context
+        self._clock = clock
+        self._user_id_of = user_id_of or _own_id
+
+    @property
+    def filter(self) -> Filter:
+        """Who they are."""
+        return self._filter
+
+    def count(self, *, search: str = "") -> int:
+        """Return how many they are."""
+        query = select(func.count()).select_from(PersonRow)
+        with self._database.read() as session:
+            return session.scalar(query.where(self._condition(), _search(search))) or 0
+
+    def __iter__(self) -> Iterator[Person]:
+        """Yield each of them once, in the order in which we came to know them."""
+        condition = self._condition()
+        last = 0
+        while True:
+            query = select_people().where(condition, PersonRow.id > last)
+            with self._database.read() as session:
+                rows = session.execute(query.order_by(PersonRow.id).limit(BATCH)).all()
+                people = as_people(session, rows)
+            yield from people
+            if len(rows) < BATCH:
+                return
+            last = rows[-1][0].id
+
+    def contains(self, user: Any) -> bool:
+        """Tell whether somebody is one of them.
+
+        :param user: the host's user object, its id (str, int or UUID), or a ``Person``.
+        :raises InvalidFilter: if it can't be told who is meant.
+        """
+        query = select(PersonRow.id).where(self._condition(), self._who(user)).limit(1)
+        with self._database.read() as session:
+            return session.scalar(query) is not None
+
+    def page(
+        self,
+        *,
+        sort: str = "last_seen",
+        descending: bool = True,
+        after: str | None = None,
+        limit: int = 50,
+        search: str = "",
+    ) -> Page:
+        """Return one page of them.
+
+        :param sort: a person field, or ``attr:`` and the name of an attribute. Those without a
+            value come last in both directions; equals stand by the order of their arrival.
+        :param after: the ``next`` or ``previous`` of another page of the same order.
+        :param limit: 1 to 500 people.
+        :param search: words, each of which must be part of the name, the address or the user
+            id; whether in capitals or not.
+        :raises InvalidFilter: for an unknown order, or a cursor that isn't of this order.
+        """
+        with self._database.read() as session:
+            return read_page(
+                session,
+                and_(self._condition(), _search(search)),
+                dialect=self._context.dialect,
+                sort=sort,
+                descending=descending,
+                after=after,
+                limit=limit,
+            )
+
+    def _condition(self) -> ColumnElement[bool]:
+        now: datetime = self._clock()
+        return and_(is_live(), where(self._filter, now=now, context=self._context))
+
+    def _who(self, user: Any) -> ColumnElement[bool]:
+        if isinstance(user, Person):
+            return PersonRow.public_id == user.public_id
+        plain = isinstance(user, (str, int, UUID)) and not isinstance(user, bool)
+        user_id = str(user) if plain else self._user_id_of(user)
+        if user_id is None:
+            raise InvalidFilter(
+                f"{user!r:.100} is no user: give the host's user object, its id or a Person."
+            )
+        return false() if "\0" in user_id else PersonRow.user_id == user_id
+
+
+def _own_id(user: Any) -> str | None:
+    try:
+        identity = inspect(user).identity
+    except (NoInspectionAvailable, AttributeError):
+        identity = None
+    if identity is not None and len(identity) == 1:
+        return str(identity[0])
+    get_id = getattr(user, "get_id", None)
+    found = get_id() if callable(get_id) else None
+    return None if found is None else str(found)
+
+
+def _search(search: str) -> ColumnElement[bool]:
+    """Return the condition that every word of `search` is part of the name, address or id."""
+    words = search[:_SEARCH_LENGTH].split()[:_SEARCH_WORDS]
+    columns = (PersonRow.name, PersonRow.email, PersonRow.user_id)
+    return and_(
+        PersonRow.id.is_not(None),  # and_() of nothing is deprecated
+        *[
+            or_(*[_has(column, spelling) for column in columns for spelling in _spellings(word)])
+            for word in words
+        ],
+    )
+
+
+def _has(column: Any, spelling: str) -> ColumnElement[bool]:
+    if "\0" in spelling or any("\ud800" <= sign <= "\udfff" for sign in spelling):
+        return false()
+    return and_(column.is_not(None), position(func.lower(column), spelling) > 0)
+
+
+def _spellings(word: str) -> list[str]:
+    """Return `word` as it may stand in a column after the database's ``lower()``.
+
+    On SQLite, and on PostgreSQL for columns ordered by code point, that folds only A to Z. So
+    the rest is asked for in small letters, in capitals, and with a capital at the front.
+    """
+    forms = (word.lower(), word.upper(), word.title(), word)
+    return list(dict.fromkeys("".join(map(_lower_ascii, form)) for form in forms))
+
+
+def _lower_ascii(sign: str) -> str:
+    return sign.lower() if sign.isascii() else sign
