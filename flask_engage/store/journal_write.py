@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, column, delete, insert, select, table, update
+from sqlalchemy import CursorResult, Select, column, delete, insert, select, table, update
 from sqlalchemy.orm import Session
 
 from .journal import DeadLetterRow, JournalRow
@@ -19,7 +19,7 @@ _KEPT_DAYS = 30
 
 def is_schema_ours(session: Session) -> bool:
     """Tell whether the tables are, in this transaction, those that this code works with."""
-    version = select(column("version_num")).select_from(table(VERSION_TABLE))
+    version: Select[Any] = select(column("version_num")).select_from(table(VERSION_TABLE))
     return session.execute(version).scalar() == HEAD
 
 
