@@ -18,8 +18,7 @@ from flask import Response, after_this_request, has_request_context, request
 from .._state import EngageState
 from ..types import AttributeValue, PropertyValue
 from .buffer import RequestBuffer, Who
-from .exclusions import refuses_tracking
-from .exclusions import untracked as untracked
+from .exclusions import refuses_tracking, untracked
 from .facts import Attributes, Event, Increment, Seen, to_wire
 from .identity import buffer_of_request, current_identity, who_is
 from .limits import (
@@ -31,6 +30,8 @@ from .limits import (
     check_time,
     check_values,
 )
+
+__all__ = ["check_name", "increment", "seen", "set_attributes", "track", "tracked", "untracked"]
 
 _log = logging.getLogger("flask_engage")
 
@@ -47,7 +48,7 @@ def track(
     *,
     user: Any = None,
     at: datetime | None = None,
-    id: Any = None,
+    id: Any = None,  # noqa: A002  (as the host says it)
     session: Any = None,
 ) -> bool:
     """Record an event; tell whether it is accepted.
@@ -139,9 +140,7 @@ def _whom(state: EngageState, user: Any, what: str) -> Who | None:
     if user is not None:
         return who_is(state, user)
     if not has_request_context():
-        _log.warning(
-            "flask_engage: %s outside of a request needs user=…; it is not recorded.", what
-        )
+        _log.warning("flask_engage: %s needs user=… outside of a request; not recorded.", what)
         return None
     if state.settings.RESPECT_DNT and refuses_tracking(request):
         return None

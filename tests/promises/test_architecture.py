@@ -41,7 +41,13 @@ WIRING = frozenset({"_databases", "_migrate_guard", "_wiring", "_jobs"})
 
 WITH_FLASK = EDGES | WIRING | {"_state", "extension", "testing", "__init__"}
 #: Capture meets the request in these; its other modules are given what they need.
-CAPTURE_WITH_FLASK = frozenset({"flask_engage.capture.hooks"})
+CAPTURE_WITH_FLASK = frozenset(
+    {
+        "flask_engage.capture.hooks",
+        "flask_engage.capture.identity",
+        "flask_engage.capture.tracked",
+    }
+)
 
 ONE_PLACE = {
     "apscheduler": ("flask_engage.automation.scheduler",),
