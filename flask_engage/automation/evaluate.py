@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from .._guard import Guard
 from ..segments.compile import CompileContext, where
 from ..store.engine import Database
-from ..store.fan_out import FanOut, end_of_range, fan_out, matching_among
-from ..store.rule import note_evaluated, note_rule_failure, remove_rules_but
+from ..store.fan_out import FanOut, end_of_range, fan_out, has_any, matching_among
+from ..store.rule import is_live_rule, note_evaluated, note_rule_failure, remove_rules_but
 from ..store.trouble import is_passing
 from .lease import Fence, LeaseLost
 from .rules import AutoMessage, LoadTemplate, by_priority, source_of, sync_rule, write_rule_row
@@ -70,7 +70,10 @@ def evaluate(
             fence.require()
         with database.read() as session:
             until = end_of_range(session, after, RANGE)
-        written += _write_range(database, wish, after, until)
+            # Mostly there is nobody new; SQLite's one write lock is not taken to find that out.
+            looked = database.dialect != "sqlite" or has_any(session, wish, after, until)
+        if looked:
+            written += _write_range(database, wish, after, until)
         if until is None:
             break
         after = until
@@ -122,8 +125,9 @@ def evaluate_rules(
 def still_matching(rules: Mapping[str, AutoMessage], context: CompileContext) -> Matching:
     """Return the function with which delivery asks, at the claim, who still matches.
 
-    What does not come from a rule is right as it is. A rule that this process does not know
-    matches nobody.
+    What does not come from a rule is right as it is. A rule that is paused, or that this
+    process does not know, matches nobody: delivery withdraws what was queued for it, and
+    whoever evaluates it the next time queues it again.
     """
     by_source = {source_of(name): rule for name, rule in rules.items()}
 
@@ -133,7 +137,7 @@ def still_matching(rules: Mapping[str, AutoMessage], context: CompileContext) ->
         if not source.startswith(source_of("")):
             return set(person_ids)
         rule = by_source.get(source)
-        if rule is None:
+        if rule is None or not is_live_rule(session, rule.name):
             return set()
         matches = where(rule.to, now=now, context=context)
         return matching_among(session, matches, person_ids)

@@ -134,7 +134,7 @@ def sync_rule(
     references = []
     for variant, words in rule.variants.items():
         message = resolved(words, load or _no_templates)
-        content = content_for(session, rule.source, message, now, variant=variant)
+        content = content_for(session, rule.source, variant, message, now)
         references.append(VariantRef(variant, content.id, content.version))
     return row, references
 

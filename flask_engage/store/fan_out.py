@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    Insert,
     Select,
     String,
     Table,
@@ -81,6 +82,11 @@ def end_of_range(session: Session, after: int, size: int) -> int | None:
     )
 
 
+def has_any(session: Session, wish: FanOut, after: int, until: int | None) -> bool:
+    """Tell whether :func:`fan_out` would write anything; a look without a lock."""
+    return session.execute(_chosen(session, wish, after, until).limit(1)).first() is not None
+
+
 def fan_out(session: Session, wish: FanOut, after: int, until: int | None) -> int:
     """Write a delivery for each person with an id in (`after`, `until`] who is to get one.
 
@@ -90,25 +96,10 @@ def fan_out(session: Session, wish: FanOut, after: int, until: int | None) -> in
     commit_by_statement(session)
     chosen = _chosen(session, wish, after, until)
     columns = [column.name for column in chosen.selected_columns]
-    table = cast("Table", DeliveryRow.__table__)
-    name = dialect_of(session)
-    statement: Any
-    if name == "postgresql":
-        statement = postgresql.insert(table).from_select(columns, chosen, include_defaults=False)
-        statement = statement.on_conflict_do_nothing(constraint="uq_engage_delivery_once")
-    elif name == "sqlite":
-        statement = sqlite.insert(table).from_select(columns, chosen, include_defaults=False)
-        statement = statement.on_conflict_do_nothing(
-            index_elements=["source", "person_id", "occurrence"]
-        )
-    else:
-        # IGNORE, which counts what was written rightly; it would also cut values that are
-        # too long, and there are none: each is a constant of ours or comes from a column.
-        statement = insert(table).from_select(columns, chosen, include_defaults=False)
-        statement = statement.prefix_with("IGNORE", dialect="mysql").prefix_with(
-            "IGNORE", dialect="mariadb"
-        )
-    return max(0, cast("CursorResult[Any]", session.execute(statement)).rowcount)
+    statement = _insert_new(session).from_select(columns, chosen, include_defaults=False)
+    # Without being told to keep it, SQLAlchemy drops the count of an INSERT with its cursor.
+    result = session.execute(statement, execution_options={"preserve_rowcount": True})
+    return int(cast("CursorResult[Any]", result).rowcount)
 
 
 def matching_among(
@@ -123,6 +114,21 @@ def matching_among(
             session.scalars(select(PersonRow.id).where(PersonRow.id.in_(part), is_live(), matches))
         )
     return found
+
+
+def _insert_new(session: Session) -> Insert:
+    """Return an INSERT that leaves out rows which the unique key of deliveries refuses."""
+    table = cast("Table", DeliveryRow.__table__)
+    name = dialect_of(session)
+    if name == "postgresql":
+        new = postgresql.insert(table)
+        return new.on_conflict_do_nothing(constraint="uq_engage_delivery_once")
+    if name == "sqlite":
+        key = ["source", "person_id", "occurrence"]
+        return sqlite.insert(table).on_conflict_do_nothing(index_elements=key)
+    # IGNORE, which counts what was written rightly; it would also cut values that are too
+    # long, and there are none: each is a constant of ours or comes from a column.
+    return insert(table).prefix_with("IGNORE")
 
 
 def commit_by_statement(session: Session) -> None:

@@ -52,6 +52,11 @@ def rule_named(session: Session, name: str) -> RuleRow | None:
     return session.scalar(select(RuleRow).where(RuleRow.name == name))
 
 
+def is_live_rule(session: Session, name: str) -> bool:
+    """Tell whether there is a rule `name` and it is live."""
+    return session.scalar(select(RuleRow.status).where(RuleRow.name == name)) == "live"
+
+
 def all_rules(session: Session) -> list[RuleRow]:
     """Return every rule there is or was, by name."""
     return list(session.scalars(select(RuleRow).order_by(RuleRow.name)))
