@@ -25,3 +25,16 @@ def as_utc(moment: datetime, *, what: str = "time") -> datetime:
             "for example datetime.now(timezone.utc)."
         )
     return moment.astimezone(UTC)
+
+
+class AppClock:
+    """One app's clock; tests of the host put another source in, and every room follows."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: Clock = utcnow) -> None:
+        self.source = source
+
+    def __call__(self) -> datetime:
+        """Return the current moment as an aware UTC ``datetime``."""
+        return self.source()

@@ -12,9 +12,7 @@ _PREFIX = "engage_"
 IncludeName = Callable[[str | None, str, Mapping[str, str | None]], bool]
 
 
-def include_name(
-    name: str | None, kind: str, parents: Mapping[str, str | None], /
-) -> bool:
+def include_name(name: str | None, kind: str, parents: Mapping[str, str | None], /) -> bool:
     """Tell Alembic's autogenerate to look away from our tables.
 
     For hosts that use Alembic without Flask-Migrate: in ``env.py``,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
-from ._clock import Clock, utcnow
+from ._clock import AppClock
 from ._guard import Guard
 from .errors import NotReady
 from .settings import Settings
 from .types import AttributeValue
 
 if TYPE_CHECKING:
+    from ._runner import Runner
     from .automation.rules import AutoMessage
     from .capture.recorder import Recorder
     from .segments.filter import Filter
@@ -66,8 +67,12 @@ class EngageState:
     """Gives the database once it can be used; see :class:`.store.ready.Readiness`."""
     recorder: Recorder
     """Takes facts in and writes them out."""
+    runner: Runner
+    """Starts the scheduler in processes that serve."""
+    host_db: Any = None
+    """What the host gave as its database: an extension object, an engine, a URL or nothing."""
     user_model: type[Any] | None = None
-    clock: Clock = utcnow
+    clock: AppClock = field(default_factory=AppClock)
 
 
 def state_of(app: Flask) -> EngageState:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Engine, inspect, select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidSettings
 from ..types import AttributeValue, Identity
+
+T = TypeVar("T")
 
 BATCH = 500
 """Users held in memory at a time."""
@@ -50,7 +52,8 @@ class HostUsers:
                 f"user_model {self.model.__name__} has a primary key of {len(columns)} columns; "
                 "give identify() and leave user_model out."
             )
-        return columns[0]
+        found: Column[Any] = columns[0]
+        return found
 
     def key_attribute(self) -> Any:
         """Return the mapped attribute of the primary key, for queries."""
@@ -59,11 +62,19 @@ class HostUsers:
 
     def batches(self, size: int = BATCH) -> Iterator[list[KnownUser]]:
         """Yield everybody, `size` at a time in the order of the key."""
-        for users in self.object_batches(size) if self.identify else self._row_batches(size):
-            yield [user for user in map(self._known, users) if user is not None]
+        if self.identify is not None:
+            found: Iterator[list[KnownUser | None]] = self.mapped(self._known, size)
+        else:
+            found = (list(map(self._known, rows)) for rows in self._row_batches(size))
+        for users in found:
+            yield [user for user in users if user is not None]
 
-    def object_batches(self, size: int = BATCH) -> Iterator[Sequence[Any]]:
-        """Yield the host's user objects, loaded on a session of our own, rolled back after."""
+    def mapped(self, function: Callable[[Any], T], size: int = BATCH) -> Iterator[list[T]]:
+        """Call `function` with each user object and yield what it returns, `size` at a time.
+
+        Users are loaded on a session of our own, which is closed before each batch is yielded:
+        on SQLite an open look would hold up whoever stores the results.
+        """
         key = self.key_attribute()
         last: Any = None
         while True:
@@ -73,7 +84,8 @@ class HostUsers:
                 if not users:
                     return
                 last = inspect(users[-1]).identity[0]
-                yield users
+                results = [function(user) for user in users]
+            yield results
 
     def existing(self, user_ids: Sequence[str]) -> set[str]:
         """Return those of `user_ids` that the host still has.
@@ -84,6 +96,31 @@ class HostUsers:
         keys = [value for value in map(self._as_key, user_ids) if value is not None]
         with Session(self.engine) as session:
             return {str(found) for found in session.scalars(select(key).where(key.in_(keys)))}
+
+    def known(self, user_ids: Sequence[str]) -> list[KnownUser]:
+        """Return what the host says now of those of `user_ids` that it still has."""
+        key = self.key_attribute()
+        keys = [value for value in map(self._as_key, user_ids) if value is not None]
+        with Session(self.engine) as session:
+            if self.identify is None:
+                query = select(*[column.label(name) for name, column in self._columns().items()])
+                found: Sequence[Any] = session.execute(query.where(key.in_(keys))).all()
+            else:
+                found = session.scalars(select(self.model).where(key.in_(keys))).all()
+            return [user for user in map(self._known, found) if user is not None]
+
+    def ids_are_keys(self) -> bool:
+        """Tell whether a person's id is the primary key of the host's user.
+
+        It is, unless ``identify`` gives ids of another kind; that shows in the first users.
+        """
+        if self.identify is None:
+            return True
+        identify = self.identify
+        identities = next(
+            self.mapped(lambda user: (identify(user), inspect(user).identity[0]), 20), []
+        )
+        return all(known is None or str(known.id) == str(key) for known, key in identities)
 
     def _as_key(self, user_id: str) -> Any:
         try:
@@ -108,8 +145,12 @@ class HostUsers:
 
     def _columns(self) -> dict[str, Any]:
         attributes = inspect(self.model).column_attrs
-        names = {"user_id": self.key_attribute().key, "email": "email", "name": "name",
-                 "signed_up_at": "created_at"}
+        names = {
+            "user_id": self.key_attribute().key,
+            "email": "email",
+            "name": "name",
+            "signed_up_at": "created_at",
+        }
         if self.last_seen_column:
             names["last_seen_at"] = self.last_seen_column
         return {

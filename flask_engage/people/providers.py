@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import Result, inspect, select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFact
-from ..store.attribute_write import write_attributes
+from ..store.attribute import unconfirmed_values
+from ..store.attribute_write import CONFIRMED_EVERY, write_attributes
 from ..store.engine import Database
 from ..store.person import PersonRow, is_live
 from ..types import AttributeValue, Identity
@@ -52,21 +53,22 @@ def refresh_attribute(
     """
     people = changed = failed = 0
     last_error: str | None = None
-    for batch in users.object_batches():
-        values: dict[str, dict[str, AttributeValue]] = {}
-        for user in batch:
-            user_id = _id_of(user, users)
-            if user_id is None:
-                continue
-            try:
-                values[user_id] = {name: plain(function(user))}
-            except Exception as error:  # the host's function: one user's trouble stays theirs
-                failed += 1
-                last_error = f"{type(error).__name__}: {error}"[:300]
-                _log.warning(
-                    "flask_engage: the attribute %r failed for user %r", name, user_id,
-                    exc_info=failed == 1,
-                )
+
+    def compute(user: Any) -> tuple[str, AttributeValue] | str | None:
+        user_id = _id_of(user, users)
+        if user_id is None:
+            return None
+        try:
+            return user_id, plain(function(user))
+        except Exception as error:  # the host's function: one user's trouble stays theirs
+            _log.warning("flask_engage: the attribute %r failed for a user: %s", name, error)
+            return f"{type(error).__name__}: {error}"[:300]
+
+    for batch in users.mapped(compute):
+        values = {item[0]: {name: item[1]} for item in batch if isinstance(item, tuple)}
+        errors = [item for item in batch if isinstance(item, str)]
+        failed += len(errors)
+        last_error = errors[-1] if errors else last_error
         changed += _write(database, values, name, now)
         people += len(values)
     return RefreshReport(people, changed, failed, last_error)
@@ -85,32 +87,62 @@ def refresh_query(
 
     :raises InvalidFact: if `function` doesn't return a select of at least two columns.
     """
-    query = function()
-    result = host_session.execute(query, execution_options={"yield_per": BATCH})
-    labels = list(result.keys())
-    if len(labels) < 2:
-        raise InvalidFact(
-            f"attribute_query {name!r} returned {len(labels)} column; the first is the user's "
-            "id, each further one an attribute, as in select(X.user_id, count().label('x'))."
-        )
     people = changed = failed = 0
     last_error: str | None = None
-    for rows in result.partitions(BATCH):
-        values: dict[str, dict[str, AttributeValue]] = {}
-        for row in rows:
-            if row[0] is None:
-                continue
-            try:
-                values[str(row[0])] = {
-                    str(label): plain(value)
-                    for label, value in zip(labels[1:], row[1:], strict=True)
-                }
-            except InvalidFact as error:
-                failed += 1
-                last_error = str(error)[:300]
-        changed += _write(database, values, name, now)
-        people += len(values)
+    # A server-side cursor: it is closed whatever happens, or the connection stays busy.
+    with host_session.execute(function(), execution_options={"yield_per": BATCH}) as result:
+        labels = [str(label) for label in result.keys()]
+        if len(labels) < 2:
+            raise InvalidFact(
+                f"attribute_query {name!r} returned {len(labels)} column; the first is the "
+                "user's id, each further one an attribute, as in "
+                "select(X.user_id, count().label('x'))."
+            )
+        for rows in _partitions(host_session, result):
+            values: dict[str, dict[str, AttributeValue]] = {}
+            for row in rows:
+                if row[0] is None:
+                    continue
+                try:
+                    values[str(row[0])] = dict(zip(labels[1:], map(plain, row[1:]), strict=True))
+                except InvalidFact as error:
+                    failed += 1
+                    last_error = str(error)[:300]
+            changed += _write(database, values, name, now)
+            people += len(values)
+    if not failed:
+        changed += _forget_unnamed(database, labels[1:], name, now)
     return RefreshReport(people, changed, failed, last_error)
+
+
+def _partitions(host_session: Session, result: Result[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the rows in bounded parts.
+
+    SQLite is read to the end first: an open look would hold up whoever stores the results.
+    """
+    if host_session.get_bind().dialect.name != "sqlite":
+        yield from result.partitions(BATCH)
+        return
+    rows = result.all()
+    host_session.rollback()
+    for start in range(0, len(rows), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def _forget_unnamed(database: Database, labels: Sequence[str], provider: str, now: datetime) -> int:
+    """Remove this query's values of people whom it no longer names.
+
+    A GROUP BY leaves out whoever has nothing to count: their old number must not stay.
+    """
+    changed = 0
+    while True:
+        with database.write() as session:
+            left = unconfirmed_values(
+                session, labels, _source(provider), now - CONFIRMED_EVERY, limit=BATCH
+            )
+            if not left:
+                return changed
+            changed += len(write_attributes(session, left, source=_source(provider), now=now))
 
 
 def plain(value: Any) -> AttributeValue:
@@ -148,10 +180,12 @@ def _write(
         return 0
     with database.write() as session:
         rows: Sequence[Any] = session.execute(
-            select(PersonRow.id, PersonRow.user_id).where(
-                PersonRow.user_id.in_(values), is_live()
-            )
+            select(PersonRow.id, PersonRow.user_id).where(PersonRow.user_id.in_(values), is_live())
         ).all()
         by_person = {row.id: values[str(row.user_id)] for row in rows}
-        changes = write_attributes(session, by_person, source=f"provider:{provider}"[:64], now=now)
+        changes = write_attributes(session, by_person, source=_source(provider), now=now)
     return len(changes)
+
+
+def _source(provider: str) -> str:
+    return f"provider:{provider}"[:64]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Double, ForeignKey, Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Double, ForeignKey, Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, LongText, UTCDateTime
 
@@ -54,3 +56,21 @@ class RelationshipRow(Base):
     depth: Mapped[float] = mapped_column(Double, default=0.0)
     reply: Mapped[float] = mapped_column(Double, default=0.0)
     computed_at: Mapped[datetime] = mapped_column(UTCDateTime())
+
+
+def unconfirmed_values(
+    session: Session, names: Sequence[str], source: str, before: datetime, *, limit: int
+) -> dict[int, dict[str, None]]:
+    """Return values from `source` that were last confirmed before `before`, by person id, as None.
+
+    In the form that :func:`.attribute_write.write_attributes` takes, to remove them.
+    """
+    found: dict[int, dict[str, None]] = defaultdict(dict)
+    query = select(AttributeRow.person_id, AttributeRow.name).where(
+        AttributeRow.name.in_(names),
+        AttributeRow.source == source,
+        AttributeRow.computed_at < before,
+    )
+    for person_id, name in session.execute(query.limit(limit)):
+        found[person_id][name] = None
+    return found

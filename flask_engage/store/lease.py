@@ -120,6 +120,14 @@ def jobs_at_rest(session: Session) -> set[str]:
     return set(session.scalars(select(JobRow.name).where(JobRow.next_run_at > database_now())))
 
 
+def job_starts(session: Session) -> dict[str, datetime]:
+    """Return when each job last began, by the clock of the app that ran it."""
+    rows = session.execute(
+        select(JobRow.name, JobRow.started_at).where(JobRow.started_at.is_not(None))
+    )
+    return {name: started_at for name, started_at in rows}
+
+
 def note_job_start(
     session: Session,
     name: str,

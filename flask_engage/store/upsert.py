@@ -47,7 +47,8 @@ def upsert(
 
     `update` is given the table (for what the row holds) and a function from column name to
     the incoming value, and returns the new values. On MySQL assignments take effect from
-    left to right, so a column that others are computed from belongs last.
+    left to right, so a column that others are computed from belongs last; and PyMySQL takes no
+    bound parameters there, so constants are written out (``literal_column``, ``null()``).
     """
     if not rows:
         return

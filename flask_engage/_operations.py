@@ -1,0 +1,327 @@
+"""What the host's code, the shell and the scheduler ask for: each hands the app's parts to rooms.
+
+Needs an app context where a host function is called; no request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import TemplateNotFound
+from sqlalchemy import Engine, Select, select
+from sqlalchemy.orm import Session
+
+from . import _databases
+from ._state import AttributeProvider, EngageState
+from .capture import identity
+from .delivery.outgoing import Outcome, deliver_due
+from .delivery.send import send_in_parts, source_of
+from .delivery.tokens import secret_keys_of
+from .errors import EngageError, InvalidMessage, NotReady
+from .messages.content import Email, EmailTemplate, InApp, resolved
+from .people.host_users import HostUsers
+from .people.providers import refresh_attribute, refresh_query
+from .people.sync import SyncReport, refresh_people, sync_users
+from .segments.compile import CompileContext, validate, where
+from .segments.defaults import built_in_segments
+from .segments.filter import Filter
+from .segments.people import People
+from .signals import message_sent
+from .store.engine import Database
+from .store.lease import job_starts
+from .store.person import PersonRow, is_live, person_id_of
+from .types import Person
+
+ALWAYS_DUE = timedelta(minutes=1)
+"""A job that runs this often runs whenever :func:`run_due` is called."""
+
+if TYPE_CHECKING:
+    from .automation.jobs import Job
+    from .automation.lease import Fence
+    from .automation.scheduler import Scheduler
+
+
+# --- which of them ---------------------------------------------------------------------------
+
+
+def segments_of(state: EngageState) -> Mapping[str, Filter]:
+    """Return every named filter: the built-in ones, and over them the host's own."""
+    return {**built_in_segments(), **state.registry.segments}
+
+
+def context_of(state: EngageState, database: Database) -> CompileContext:
+    """Return what the compiler has to know of this app."""
+    return CompileContext(
+        dialect=database.dialect,
+        segments=segments_of(state),
+        user_model=state.user_model,
+        host_in_same_database=shares_database(state, database),
+    )
+
+
+def shares_database(state: EngageState, database: Database) -> bool:
+    """Tell whether the host's users and our tables can meet in one query."""
+    if state.user_model is None:
+        return False
+    return _databases.same_place(host_engine(state, database), database.engine)
+
+
+def host_engine(state: EngageState, database: Database) -> Engine:
+    """Return the engine that the host keeps its users on."""
+    if state.user_model is None:
+        raise NotReady("This needs the host's users: init_app(app, db, user_model=User).")
+    return _databases.host_engine(state.app, state.host_db, state.user_model, database.engine)
+
+
+def segment_names(state: EngageState) -> list[str]:
+    """Return the names that ``to=`` and ``in_segment()`` may use."""
+    return list(segments_of(state))
+
+
+def check_filter(state: EngageState, filter: Filter) -> None:
+    """Check a filter where it is defined, as far as that goes without the database.
+
+    :raises InvalidFilter: if it can't become SQL in this app.
+    """
+    database = state.ready.database()
+    validate(filter, context_of(state, database))
+
+
+def people(state: EngageState, filter: Filter) -> People:
+    """Return the people who match `filter`, asked when they are used."""
+    database = state.ready.require()
+    return People(database, filter, context_of(state, database), state.clock)
+
+
+# --- what they are like ----------------------------------------------------------------------
+
+
+def host_users(state: EngageState, database: Database) -> HostUsers:
+    """Return access to the host's users.
+
+    :raises NotReady: without ``user_model``.
+    """
+    engine = host_engine(state, database)
+    assert state.user_model is not None
+    return HostUsers(
+        engine,
+        state.user_model,
+        identify=state.registry.identify,
+        last_seen_column=state.settings.LAST_SEEN_COLUMN,
+    )
+
+
+def sync(state: EngageState, now: datetime | None = None) -> SyncReport:
+    """Bring every host user into people."""
+    database = state.ready.require()
+    with state.app.app_context():
+        return sync_users(database, host_users(state, database), now or state.clock())
+
+
+def refresh(state: EngageState, name: str, now: datetime | None = None) -> str:
+    """Compute a registered attribute or query for everybody, and say how it went."""
+    database = state.ready.require()
+    provider = state.registry.providers[name]
+    moment = now or state.clock()
+    with state.app.app_context():
+        if isinstance(provider, AttributeProvider):
+            users = host_users(state, database)
+            return str(refresh_attribute(database, users, name, provider.function, moment))
+        engine = host_engine(state, database) if state.user_model else database.engine
+        with Session(engine) as session:
+            return str(refresh_query(database, session, name, provider.function, moment))
+
+
+# --- saying something ------------------------------------------------------------------------
+
+
+def send(
+    state: EngageState,
+    message: InApp | Email | EmailTemplate,
+    to: Any,
+    key: str | None,
+    *,
+    created_by: str | None = None,
+) -> int:
+    """Queue `message` for whom `to` names; return for how many people it was new."""
+    source = source_of(key)
+    words = resolved(message, lambda name: _template(state, name))
+    database = state.ready.require()
+    # Somebody who was seen a moment ago is a person now, and matches by what they just did.
+    state.recorder.flush()
+    now = state.clock()
+    return send_in_parts(
+        database,
+        words,
+        to_person_ids=_recipients(state, database, to, now),
+        source=source,
+        now=now,
+        created_by=created_by,
+    )
+
+
+def _template(state: EngageState, name: str) -> str:
+    """Return the source of one of the host's templates."""
+    loader = state.app.jinja_env.loader
+    if loader is None:
+        raise InvalidMessage(f"The template {name!r} can't be read: the app has no loader.")
+    try:
+        return loader.get_source(state.app.jinja_env, name)[0]
+    except TemplateNotFound:
+        raise InvalidMessage(
+            f"There is no template {name!r} in the templates folders of the app."
+        ) from None
+
+
+def _recipients(
+    state: EngageState, database: Database, to: Any, now: datetime
+) -> Select[tuple[int]] | list[int]:
+    segments = segments_of(state)
+    if isinstance(to, str) and to in segments:
+        to = segments[to]
+    if isinstance(to, Filter):
+        condition = where(to, now=now, context=context_of(state, database))
+        return select(PersonRow.id).where(condition, is_live())
+    if isinstance(to, Iterable) and not isinstance(to, str):
+        return [_person_id(state, database, one) for one in to]
+    return [_person_id(state, database, to)]
+
+
+def _person_id(state: EngageState, database: Database, user: Any) -> int:
+    user_id = user.user_id if isinstance(user, Person) else identity.user_id_of(state, user)
+    with database.read() as session:
+        found = None if user_id is None else person_id_of(session, user_id)
+    if found is None:
+        raise InvalidMessage(
+            f"to={user!r}: there is no such person and no segment of that name. People are "
+            "those who were seen, or brought in by 'flask engage sync'."
+        )
+    return found
+
+
+# --- what runs by itself ---------------------------------------------------------------------
+
+
+def start_worker(state: EngageState) -> Scheduler:
+    """Start the scheduler in this process, which serves nobody."""
+    scheduler = state.runner.scheduler()
+    scheduler.start()
+    return scheduler
+
+
+def sync_job(state: EngageState, _fence: Fence | None, now: datetime) -> str:
+    """Bring every host user into people."""
+    report = sync(state, now)
+    return f"{report.users} users, {report.gone} newly gone"
+
+
+def rules_job(state: EngageState, fence: Fence | None, now: datetime) -> str:
+    """Evaluate every rule of this app's code."""
+    written = _evaluate(state, fence, now)
+    return ", ".join(f"{name}: {count}" for name, count in written.items()) or "no rules"
+
+
+def mail_job(state: EngageState, fence: Fence | None, now: datetime) -> str:
+    """Send the mail that is due."""
+    outcome = _deliver(state, fence, now)
+    return str(outcome)
+
+
+def run_due(state: EngageState, now: datetime) -> dict[str, str | int]:
+    """Do everything that is due at `now`, in this thread; say what each job did.
+
+    :raises NotReady: if the database is away.
+    """
+    from ._jobs import jobs_of
+    from .automation.jobs import run_jobs_once
+
+    database = state.ready.require()
+    done: dict[str, str | int] = {"facts": state.recorder.flush()}
+    with state.app.app_context():
+        runs = run_jobs_once(jobs_of(state), database, state.guard, lambda: now, only_due=True)
+    done.update({run.name: run.error or run.result or "done" for run in runs})
+    return done
+
+
+def _is_due(job: Job, started_at: datetime | None, now: datetime) -> bool:
+    """Tell whether a job's turn has come; rules and mail are always due when somebody asks."""
+    return started_at is None or job.period <= ALWAYS_DUE or started_at + job.period <= now
+
+
+def _evaluate(state: EngageState, fence: Fence | None, now: datetime) -> dict[str, int]:
+    from .automation.evaluate import evaluate_rules
+
+    database = state.ready.require()
+    return evaluate_rules(
+        database,
+        state.registry.rules,
+        now,
+        context_of(state, database),
+        state.guard,
+        fence,
+        load=lambda name: _template(state, name),
+    )
+
+
+def _deliver(state: EngageState, fence: Fence | None, now: datetime) -> Outcome:
+    from .automation.evaluate import still_matching
+
+    database = state.ready.require()
+    outcome = deliver_due(
+        database,
+        state.settings,
+        now,
+        state.runner.transport(state.settings),
+        fence,
+        secret_keys=secret_keys_of(state.app.config),
+        still_matches=still_matching(state.registry.rules, context_of(state, database)),
+        refresh_addresses=_address_refresher(state, database, now),
+    )
+    for mail in outcome.mails:
+        with state.guard.contained("a receiver of message_sent"):
+            message_sent.send(state.app, user_id=mail.user_id, source=mail.source, channel="email")
+    return outcome
+
+
+def _address_refresher(
+    state: EngageState, database: Database, now: datetime
+) -> Callable[[Collection[int]], object] | None:
+    """Return what brings people's addresses up to date before mail leaves, if the host is there."""
+    if state.user_model is None:
+        return None
+    users = host_users(state, database)
+    return lambda person_ids: refresh_people(database, users, person_ids, now)
+
+
+# --- how things stand ------------------------------------------------------------------------
+
+
+def advice(state: EngageState) -> list[str]:
+    """Return what an operator of the host should mend, one sentence each."""
+    found: list[str] = []
+    app, settings = state.app, state.settings
+    if not secret_keys_of(app.config):
+        found.append("SECRET_KEY is missing: the dashboard and signed links in mail stay closed.")
+    if state.registry.operator is None:
+        found.append("Nobody may open the dashboard: register one with @engage.operator.")
+    if state.registry.load_user is None and not hasattr(app, "login_manager"):
+        found.append("Nobody is recognised: use Flask-Login, or register @engage.load_user.")
+    if any(isinstance(p, AttributeProvider) for p in state.registry.providers.values()):
+        if state.user_model is None:
+            found.append("@engage.attribute needs the users: init_app(app, db, user_model=User).")
+    if state.registry.rules and settings.mail_transport == "outbox":
+        found.append("Mail stays in the house (outbox): set ENGAGE_SMTP_URL to let it leave.")
+    if settings.SMTP_URL and not settings.BASE_URL:
+        found.append("ENGAGE_BASE_URL is missing: mail leaves without a link to unsubscribe.")
+    for name, filter in {**state.registry.segments, **_rule_filters(state)}.items():
+        try:
+            check_filter(state, filter)
+        except EngageError as error:
+            found.append(f"{name}: {error}")
+    return found
+
+
+def _rule_filters(state: EngageState) -> dict[str, Filter]:
+    return {f"rule {name}": rule.to for name, rule in state.registry.rules.items()}

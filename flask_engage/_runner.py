@@ -1,0 +1,64 @@
+"""The scheduler of one app, made when it is first wanted: registrations may come late."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ._clock import Clock
+from ._guard import Guard
+
+if TYPE_CHECKING:
+    from .automation.scheduler import Job, Scheduler
+    from .delivery.transport import Transport
+    from .settings import Settings
+    from .store.ready import Readiness
+
+
+class Runner:
+    """Starts one app's scheduler in processes that serve, at their first request."""
+
+    def __init__(
+        self,
+        jobs: Callable[[], Sequence[Job]],
+        ready: Readiness,
+        guard: Guard,
+        clock: Clock,
+        wanted: Callable[[], bool],
+    ) -> None:
+        self._jobs = jobs
+        self._ready = ready
+        self._guard = guard
+        self._clock = clock
+        self._wanted = wanted
+        self._scheduler: Scheduler | None = None
+        self._decided_for: int | None = None
+        self._transport: Transport | None = None
+
+    def transport(self, settings: Settings) -> Transport:
+        """Return this process's way out for mail, which remembers a server that failed."""
+        if self._transport is None:
+            from .delivery.transports import make_transport
+
+            self._transport = make_transport(settings)
+        return self._transport
+
+    def scheduler(self) -> Scheduler:
+        """Return the scheduler, not started."""
+        if self._scheduler is None:
+            from .automation.scheduler import Scheduler
+
+            self._scheduler = Scheduler(self._jobs(), self._ready, self._guard, self._clock)
+        return self._scheduler
+
+    def ensure_started(self) -> None:
+        """Start the scheduler in this process unless it is not wanted. For each request: cheap."""
+        pid = os.getpid()
+        if self._decided_for == pid:
+            if self._scheduler is not None:
+                self._scheduler.ensure_started()
+            return
+        self._decided_for = pid
+        if self._wanted():
+            self.scheduler().ensure_started()
