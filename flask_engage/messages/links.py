@@ -15,6 +15,7 @@ _TRICKY: Final = re.compile(
     r"[\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f"
     r"\u3000\ufeff\\]"
 )
+_ENCODED_START: Final = ("%2f", "%5c", "/%2f", "/%5c")
 _MAIL: Final = re.compile(r"mailto:[^@\s?&%]+@[^@\s?&%]+\Z", re.IGNORECASE)
 
 
@@ -54,6 +55,8 @@ def is_relative(url: str) -> bool:
 def _problem_of_path(url: str) -> str | None:
     if url.startswith("//"):
         return "it names no scheme; write https://"
+    if url.lower().startswith(_ENCODED_START):
+        return "it begins with encoded slashes, which some servers decode"
     if ":" in url.split("/", 1)[0].split("?", 1)[0].split("#", 1)[0]:
         return "only http, https and paths of the app itself are allowed"
     return None

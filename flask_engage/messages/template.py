@@ -7,6 +7,8 @@ anything is compiled: words of the person, filters of ours, `if`, and one loop o
 
 from __future__ import annotations
 
+import math
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,11 +33,15 @@ MAX_OUTPUT_BYTES: Final = 256 * 1024
 MAX_NODES: Final = 2000
 MAX_DEPTH: Final = 30
 """Nesting of expressions and blocks; Python's own compiler gives up not far above it."""
+MAX_TAG: Final = 4000
+"""Characters between one pair of braces."""
 MAX_CONSTANT: Final = 2000
 """Characters of one quoted text, digits of one number."""
 
 _SLOTS: Final = "%slots"  # no template can write this name
 _LOOPED: Final = "tags"
+_TAG_OPENS: Final = re.compile(r"\{[{%]")
+_TAG_CLOSES: Final = re.compile(r"[}%]\}")
 
 _ALLOWED: Final[frozenset[type[nodes.Node]]] = frozenset(
     {
@@ -63,6 +69,8 @@ _ALLOWED: Final[frozenset[type[nodes.Node]]] = frozenset(
     }
 )
 _TESTS: Final = frozenset({"defined", "undefined", "none", "true", "false"})
+#: What Jinja itself puts into a template's hands.
+_RESERVED: Final = frozenset({"loop", "self", "super", "caller", "varargs", "kwargs", "context"})
 _SPOKEN: Final[Mapping[type[nodes.Node], str]] = {
     nodes.Call: "a call, (…)",
     nodes.Concat: "joining with ~",
@@ -156,11 +164,11 @@ class Compiled:
         """
         try:
             return "".join(self._bounded({**context, _SLOTS: slots}))
+        except TemplateError:
+            raise
         except UndefinedError as error:
             raise TemplateError(_missing(error), _line_of(error)) from error
         except (JinjaError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            if isinstance(error, TemplateError):
-                raise
             raise TemplateError(f"this can't be computed: {error}", _line_of(error)) from error
 
     def _bounded(self, context: dict[str, Any]) -> Iterator[str]:
@@ -182,10 +190,13 @@ def compile_template(source: str) -> Compiled:
         raise TemplateError(f"the text is longer than {MAX_SOURCE_BYTES} bytes.")
     if Slots.collides(source):
         raise TemplateError("the text holds characters that no text should (U+FDD0, U+FDD1).")
+    _check_size(source)
     try:
         tree = _ENVIRONMENT.parse(source)
         names = frozenset(_check(tree))
         return Compiled(_ENVIRONMENT.from_string(tree), names)
+    except TemplateError:
+        raise
     except TemplateSyntaxError as error:
         raise TemplateError(f"{error.message}.", error.lineno) from error
     except RecursionError as error:
@@ -195,6 +206,15 @@ def compile_template(source: str) -> Compiled:
     except (SyntaxError, MemoryError, ValueError, OverflowError) as error:
         # What Python's own compiler or number parser says of an absurd expression.
         raise TemplateError("this can't be compiled.") from error
+
+
+def _check_size(source: str) -> None:
+    """Refuse at a glance what the parser would take long for, only to be refused after it."""
+    _, *tags = _TAG_OPENS.split(source)
+    if len(tags) > MAX_NODES:
+        raise TemplateError(f"the template has more than {MAX_NODES} parts.")
+    if any(len(_TAG_CLOSES.split(tag, maxsplit=1)[0]) > MAX_TAG for tag in tags):
+        raise TemplateError(f"something in braces is longer than {MAX_TAG} characters.")
 
 
 def names_used(source: str) -> frozenset[str]:
@@ -232,7 +252,7 @@ def _check_node(node: nodes.Node, bound: frozenset[str]) -> None:
     if type(node) not in _ALLOWED:
         spoken = _SPOKEN.get(type(node), f"{type(node).__name__.lower()}")
         raise TemplateError(f"{spoken} isn't allowed in a message.", line)
-    if isinstance(node, nodes.Name) and (node.name.startswith("_") or node.name == "loop"):
+    if isinstance(node, nodes.Name) and (node.name.startswith("_") or node.name in _RESERVED):
         raise TemplateError(f"the name {node.name!r} isn't allowed.", line)
     if isinstance(node, nodes.Const):
         _check_constant(node.value, line)
@@ -253,6 +273,8 @@ def _check_constant(value: Any, line: int | None) -> None:
         raise TemplateError(f"a quoted text is longer than {MAX_CONSTANT} characters.", line)
     if isinstance(value, int) and value.bit_length() > MAX_CONSTANT:
         raise TemplateError("a number has too many digits.", line)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TemplateError("a number is too large.", line)
 
 
 def _check_lookup(node: nodes.Getattr | nodes.Getitem, line: int | None) -> None:
