@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Index
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Index, Table
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
+from .upsert import upsert
 
 
 class OperatorRow(Base):
@@ -36,3 +37,40 @@ class AuditRow(Base):
     target: Mapped[str] = mapped_column(CodeText(255), default="")
     detail: Mapped[dict[str, Any]] = mapped_column(JSONDoc, default=dict)
     occurred_at: Mapped[datetime] = mapped_column(UTCDateTime())
+
+
+def note_operator(
+    session: Session, *, operator_id: str, name: str, email: str | None, role: str, now: datetime
+) -> None:
+    """Remember who came by, as the host describes them now."""
+    upsert(
+        session,
+        cast("Table", OperatorRow.__table__),
+        [{"id": operator_id, "name": name, "email": email, "role": role, "seen_at": now}],
+        key=["id"],
+        update=lambda _table, incoming: {
+            column: incoming(column) for column in ("name", "email", "role", "seen_at")
+        },
+    )
+
+
+def write_audit(
+    session: Session,
+    *,
+    operator_id: str,
+    action: str,
+    target: str,
+    detail: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Write down one change that an operator made; joins the caller's transaction."""
+    session.add(
+        AuditRow(
+            operator_id=operator_id,
+            action=action,
+            target=target[:255],
+            detail=detail,
+            occurred_at=now,
+        )
+    )
+    session.flush()
