@@ -116,9 +116,9 @@ def evaluate_rules(
                 raise
             _note_failure(database, rule, error, now)
             raised.append((rule.name, error))
-    for name, error in raised:
+    for name, failure in raised:
         with guard.guarded(f"the rule {name!r}"):
-            raise error
+            raise failure
     return written
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Insert,
+    Integer,
     Select,
     String,
     Table,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from .base import BigId, CodeText, UTCDateTime
 from .delivery import DeliveryRow
@@ -216,26 +218,24 @@ def _state(wish: FanOut) -> ColumnElement[str]:
 
 def _variant_columns(wish: FanOut) -> dict[str, ColumnElement[Any]]:
     """Return which variant a person gets: name, words and their version."""
-    types = {"variant": CodeText(64), "content_id": BigId, "content_version": BigId}
-    rows = [
-        {"variant": v.name, "content_id": v.content_id, "content_version": v.content_version}
-        for v in wish.variants
-    ]
-    last = rows[-1]
-    if len(rows) == 1:
-        return {name: literal(last[name], kind) for name, kind in types.items()}
-    drawn = share(PersonRow.id.expression, f"variant/{wish.source}")
-    bounds = [PRIME * (place + 1) // len(rows) for place in range(len(rows) - 1)]
     return {
-        name: case(
-            *(
-                (drawn < bound, literal(row[name], kind))
-                for bound, row in zip(bounds, rows, strict=False)
-            ),
-            else_=literal(last[name], kind),
-        )
-        for name, kind in types.items()
+        "variant": _by_variant(wish, CodeText(64), [v.name for v in wish.variants]),
+        "content_id": _by_variant(wish, BigId, [v.content_id for v in wish.variants]),
+        "content_version": _by_variant(wish, Integer(), [v.content_version for v in wish.variants]),
     }
+
+
+def _by_variant(wish: FanOut, kind: TypeEngine[Any], values: Sequence[Any]) -> ColumnElement[Any]:
+    """Return the one of `values` that belongs to a person's variant."""
+    literals = [literal(value, kind) for value in values]
+    if len(literals) == 1:
+        return literals[0]
+    drawn = share(PersonRow.id.expression, f"variant/{wish.source}")
+    cases = [
+        (drawn < PRIME * (place + 1) // len(literals), value)
+        for place, value in enumerate(literals[:-1])
+    ]
+    return case(*cases, else_=literals[-1])
 
 
 def _fresh_id(session: Session) -> ColumnElement[str]:

@@ -125,7 +125,7 @@ def job_starts(session: Session) -> dict[str, datetime]:
     rows = session.execute(
         select(JobRow.name, JobRow.started_at).where(JobRow.started_at.is_not(None))
     )
-    return {name: started_at for name, started_at in rows}
+    return {name: started_at for name, started_at in rows if started_at is not None}
 
 
 def note_job_start(
