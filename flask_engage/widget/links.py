@@ -76,7 +76,10 @@ def act(token: str) -> Response:
     one_click = request.form.get("List-Unsubscribe") == "One-Click"
     if not one_click and request.form.get("confirm") != "unsubscribe":
         return _page("That did not say what to do", "Use the button on the page.", status=400)
-    if not _unsubscribe(state, public_id):
+    done = False
+    with state.guard.guarded("unsubscribing"):
+        done = _unsubscribe(state, public_id)
+    if not done:
         response = _page("Not now", "Something is out of order. Please try again later.", 503)
         response.headers["Retry-After"] = "60"
         return response
@@ -105,16 +108,13 @@ def _person_of(state: EngageState, token: str) -> str | None:
 
 def _unsubscribe(state: EngageState, public_id: str) -> bool:
     """Tell whether the wish is in the database. Somebody unknown gets no mail either."""
-    done = False
-    with state.guard.guarded("unsubscribing"):
-        try:
-            database = state.ready.require()
-        except NotReady:
-            return False
-        with database.write() as session:
-            unsubscribe(session, public_id, state.clock())
-        done = True
-    return done
+    try:
+        database = state.ready.require()
+    except NotReady:
+        return False
+    with database.write() as session:
+        unsubscribe(session, public_id, state.clock())
+    return True
 
 
 def _sender(state: EngageState) -> str:

@@ -208,6 +208,7 @@
     var frame = element("div", "frame");
     var tabs = "BroadcastChannel" in window ? new BroadcastChannel("engage") : null;
     var card = element(popup ? "dialog" : "div", "card " + (popup ? "popup" : banner ? "banner" : "note"));
+    var scroll = element("div", "scroll");
     var body = element("div", "body");
     card.dir = "auto";
 
@@ -223,10 +224,10 @@
     if (message.title) {
       var title = element(banner ? "strong" : "h2", "title", message.title);
       title.id = "title";
-      card.append(title);
+      scroll.append(title);
     }
     fill(body, message.html || "");
-    card.append(body);
+    scroll.append(body);
 
     var actions = element("div", "actions");
     (message.buttons || []).forEach(function (button, index) {
@@ -239,7 +240,7 @@
       });
       actions.append(made);
     });
-    if (actions.firstChild) card.append(actions);
+    if (actions.firstChild) scroll.append(actions);
     body.addEventListener("click", function (event) {
       if (event.target.closest("a[href]")) tell(message.delivery, "clicked");
     });
@@ -248,7 +249,7 @@
     cross.type = "button";
     cross.setAttribute("aria-label", labels.close || "Close");
     cross.addEventListener("click", function () { finish("dismissed"); });
-    card.append(cross);
+    card.append(scroll, cross);
 
     if (popup) {
       card.setAttribute("aria-modal", "true");
@@ -273,6 +274,7 @@
     else document.documentElement.append(host);
     readable(host, card, banner);
 
+    if (scroll.scrollHeight > scroll.clientHeight + 1) scroll.tabIndex = 0; // for the arrow keys
     if (popup) {
       card.showModal();
       card.focus();
@@ -305,7 +307,7 @@
 
   function keepInside(event, card, root) {
     if (event.key !== "Tab") return;
-    var stops = card.querySelectorAll("a[href], button");
+    var stops = card.querySelectorAll("[tabindex='0'], a[href], button");
     var edge = stops[event.shiftKey ? 0 : stops.length - 1];
     if (root.activeElement !== edge && !(event.shiftKey && root.activeElement === card)) return;
     event.preventDefault();
@@ -344,6 +346,10 @@
     var shown = false;
     var reading = 0;
     var enough = false;
+    function half() {
+      // Half of it, or, where it is too long for that, half of what has room.
+      return Math.min(1, Math.min(innerHeight, card.clientHeight) / (part.offsetHeight || 1)) / 2;
+    }
     function count() {
       clearTimeout(reading);
       if (!enough || document.hidden) return;
@@ -358,12 +364,10 @@
         shown = true;
         tell(delivery, "shown");
       }
-      // Half of it, or, where it is too long for that, half of what has room.
-      var room = Math.min(innerHeight, card.clientHeight);
       var was = enough;
-      enough = entry.intersectionRatio >= 0.5 || entry.intersectionRect.height >= room / 2;
+      enough = entry.intersectionRatio >= half();
       if (enough !== was) count();
-    }, { threshold: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1] });
+    }, { threshold: [0, 0.1, 0.2, 0.3, 0.4, 0.5, half()] });
     function stop() {
       clearTimeout(reading);
       eye.disconnect();
@@ -385,38 +389,39 @@
     "*,::before,::after{box-sizing:border-box}",
     ".card{position:relative;margin:0;padding:0;border:0;color:var(--soft);background:var(--surface);",
     "font-size:.9375em;line-height:1.5;text-align:start;overflow-wrap:anywhere}",
-    ".popup,.note{display:grid;gap:12px;border:1px solid var(--line);border-radius:var(--radius);",
+    ".popup,.note{display:grid;border:1px solid var(--line);border-radius:var(--radius);overflow:hidden;",
     "box-shadow:0 1px 2px #0000001f,0 16px 48px -8px #00000052}",
     ".popup{position:fixed;inset:0;margin:auto;inline-size:min(24em,100vw - 32px);block-size:fit-content;",
-    "max-inline-size:none;max-block-size:calc(100dvh - 32px);overflow:auto;overscroll-behavior:contain;padding:24px}",
+    "max-inline-size:none;max-block-size:calc(100dvh - 32px)}.popup>.scroll{padding:24px}",
+    ".scroll{display:grid;gap:12px;min-block-size:0;overflow:auto;overscroll-behavior:contain}.banner>.scroll{display:contents}",
     ".popup::backdrop{background:var(--veil)}",
     ".dock{position:fixed;z-index:2147483000;inset-block-end:max(16px,env(safe-area-inset-bottom));inset-inline-end:16px}",
-    ".note{inline-size:min(22em,100vw - 32px);max-block-size:min(60dvh,32em);overflow:auto;padding:16px}",
+    ".note{inline-size:min(22em,100vw - 32px);max-block-size:min(60dvh,32em)}.note>.scroll{padding:16px}",
     ".live{position:absolute;inline-size:1px;block-size:1px;overflow:hidden;clip-path:inset(50%)}",
     ".banner{z-index:2147483000;display:flex;flex-wrap:wrap;align-items:center;gap:0 12px;min-block-size:52px;",
-    "padding-block:4px;padding-inline:16px 56px;color:var(--on);background:var(--color)}",
+    "padding-block:8px;padding-inline:16px 56px;color:var(--on);background:var(--color)}",
     ".title{margin:0;color:var(--text);font-size:1.1em;font-weight:650;line-height:1.35;padding-inline-end:32px}",
     ".banner .title{color:inherit;font-size:1em;padding:0}",
     ".body>*{unicode-bidi:plaintext;margin-block:0 .6em}.body>:last-child{margin-block-end:0}",
-    ".note>.body:first-child,.popup>.body:first-child{padding-inline-end:32px}",
+    ":is(.note,.popup) .body:first-child{padding-inline-end:32px}",
     ".body :is(h1,h2,h3,h4,h5,h6){color:var(--text);font-size:1em;line-height:1.4}.body :is(b,strong){color:var(--text);font-weight:650}",
-    ".body a{color:var(--text);text-underline-offset:.2em}.banner .body :is(a,b,strong){color:inherit}",
+    ".body a{color:var(--text);text-underline-offset:.2em}.banner .body :is(a,b,strong){color:inherit}.banner a{font-weight:650}",
     ".body img{max-inline-size:100%;block-size:auto}.body :is(ul,ol){padding-inline-start:1.4em}",
     ".body :is(pre,code){font-family:ui-monospace,monospace;font-size:.92em;white-space:pre-wrap}",
     ".body blockquote{margin-inline:0;padding-inline-start:12px;border-inline-start:3px solid var(--quiet)}",
     ".body hr{border:0;border-block-start:1px solid var(--quiet)}.body table{display:block;overflow:auto}",
-    ".actions{display:flex;flex-wrap:wrap;gap:8px}",
+    ".actions{display:flex;flex-wrap:wrap;gap:8px;margin-block-start:4px}.banner .actions{margin:-8px -4px}",
     ".button{display:inline-flex;align-items:center;justify-content:center;min-block-size:44px;min-inline-size:44px;padding:8px 16px;",
     "border:1px solid #0000;border-radius:max(0px,var(--radius) - 4px);color:var(--on);background:var(--color);",
     "font:inherit;font-weight:650;line-height:1.25;text-align:center;text-decoration:none;cursor:pointer}",
     ".quiet{color:var(--text);background:var(--quiet)}.button:hover{filter:brightness(.94)}",
     ".banner .button{padding-inline:4px;color:inherit;background:none;text-decoration:underline;text-underline-offset:.2em}",
     ".close{position:absolute;inset-block-start:4px;inset-inline-end:4px;inline-size:44px;block-size:44px;padding:0;border:0;",
-    "border-radius:var(--radius);color:inherit;background:none;cursor:pointer}",
+    "border-radius:var(--radius);color:inherit;background:inherit;cursor:pointer}",
     ".close::before,.close::after{content:'';position:absolute;inset:0;margin:auto;inline-size:15px;block-size:0;",
     "border-block-start:1.5px solid;transform:rotate(45deg)}.close::after{transform:rotate(-45deg)}",
-    ".close:hover{background:color-mix(in srgb,currentColor 10%,transparent)}",
-    ":focus-visible{outline:2px solid var(--text);outline-offset:2px}.banner :focus-visible{outline-color:currentColor;outline-offset:-4px}",
+    ".close:hover{box-shadow:inset 0 0 0 44px color-mix(in srgb,currentColor 10%,transparent)}",
+    ":focus-visible{outline:2px solid var(--text);outline-offset:2px}.close:focus-visible,.scroll:focus-visible{outline-offset:-4px}.banner :focus-visible{outline-color:currentColor;outline-offset:-4px}",
     "dialog:focus{outline:none}",
     "@media (prefers-reduced-motion:no-preference){.popup,.note{animation:in .16s ease-out}.popup::backdrop{animation:veil .16s}",
     "@keyframes in{from{opacity:0;translate:0 8px}}@keyframes veil{from{opacity:0}}}",
