@@ -132,7 +132,7 @@ def _attributes(session: Session, person_id: int) -> tuple[AttributeFact, ...]:
 
 def _value(kind: str, text: str) -> AttributeValue:
     value = json.loads(text)
-    return datetime.fromisoformat(value) if kind == "t" else value  # type: ignore[no-any-return]
+    return datetime.fromisoformat(value) if kind == "t" else value
 
 
 def _habits(session: Session, person_id: int) -> tuple[Habit, ...]:

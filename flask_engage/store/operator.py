@@ -74,39 +74,3 @@ def write_audit(
         )
     )
     session.flush()
-
-
-def note_operator(
-    session: Session, *, id: str, name: str, email: str | None, role: str, now: datetime
-) -> None:
-    """Remember that an operator was here, as the host describes them now."""
-    upsert(
-        session,
-        cast("Table", OperatorRow.__table__),
-        [{"id": id, "name": name, "email": email, "role": role, "seen_at": now}],
-        key=["id"],
-        update=lambda _table, incoming: {
-            column: incoming(column) for column in ("name", "email", "role", "seen_at")
-        },
-    )
-
-
-def write_audit(
-    session: Session,
-    *,
-    operator_id: str,
-    action: str,
-    target: str = "",
-    detail: Mapping[str, Any] | None = None,
-    now: datetime,
-) -> None:
-    """Write down a change, in the transaction that makes it."""
-    session.add(
-        AuditRow(
-            operator_id=operator_id,
-            action=action,
-            target=target[:255],
-            detail=dict(detail or {}),
-            occurred_at=now,
-        )
-    )
