@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -168,8 +169,8 @@ class Recorder:
         Raises nothing while the database is away: what is not stored stays in the journal.
         """
         before = self._writer.stored
-        with self._guard.contained("storing facts"):
-            self.store_all()
+        with self._guard.contained("storing facts"), suppress(NotReady):
+            self.store_all()  # who found out why it is not ready has said so
         return self._writer.stored - before
 
     def store_all(self, deadline: float | None = None) -> None:
@@ -270,7 +271,7 @@ class Recorder:
         store = self._store
         if store is None:
             return
-        with self._guard.contained("storing the rest at exit"):
+        with self._guard.contained("storing the rest at exit"), suppress(NotReady):
             deadline = time.monotonic() + EXIT_SECONDS * 0.75
             if isinstance(store, Journal):
                 store.sync()

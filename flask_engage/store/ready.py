@@ -76,9 +76,12 @@ class Readiness:
             return database
 
     def forget(self) -> None:
-        """Look again at the next use, for example after an upgrade or an error."""
+        """Look again at the next use, for example after an upgrade or an error.
+
+        The problem is kept until the database is found ready, so that it is warned of once.
+        """
         with self._lock:
-            self._ready, self._failed_at, self._problem = False, None, None
+            self._ready, self._failed_at = False, None
 
     def after_fork(self) -> None:
         """Leave the parent's connections alone in a forked child."""

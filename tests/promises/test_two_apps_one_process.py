@@ -1,0 +1,82 @@
+"""Several apps in one process share nothing, with one `Engage` or with several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from flask_engage import Engage, everyone
+from flask_engage.errors import NotReady
+from tests._clock import FakeClock
+from tests._hosts import Host, make_host
+
+STYLES = ("flask-sqlalchemy", "engine")
+
+
+@pytest.fixture(params=["one Engage", "two Engages"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
+) -> Iterator[list[tuple[Engage, Flask, Host]]]:
+    shared = Engage(clock=clock)
+    made = []
+    for number, style in enumerate(STYLES):
+        engage = shared if request.param == "one Engage" else Engage(clock=clock)
+        host = make_host(style, f"sqlite:///{tmp_path / f'{number}.sqlite3'}")
+        app = host.create_app(
+            engage,
+            ENGAGE_URL_PREFIX=f"/engage{number}",
+            ENGAGE_JOURNAL_DIR=str(tmp_path / f"journal{number}"),
+        )
+        made.append((engage, app, host))
+    yield made
+    for _, _, host in made:
+        host.dispose()
+
+
+def emails(engage: Engage, app: Flask) -> list[str | None]:
+    with app.app_context():
+        engage.flush()
+        return [person.email for person in engage.people(everyone)]
+
+
+def test_a_person_of_one_app_is_unknown_to_the_other(
+    pair: list[tuple[Engage, Flask, Host]],
+) -> None:
+    for number, (_, app, host) in enumerate(pair):
+        user_id = host.add_user(app, f"user{number}@example.com")
+        client = app.test_client()
+        client.get(f"/login/{user_id}")
+        assert client.get("/").status_code == 200
+    assert [emails(engage, app) for engage, app, _ in pair] == [
+        ["user0@example.com"],
+        ["user1@example.com"],
+    ]
+
+
+def test_settings_of_one_app_are_not_the_others(pair: list[tuple[Engage, Flask, Host]]) -> None:
+    first, second = (app.extensions["engage"] for _, app, _ in pair)
+    assert first.settings.URL_PREFIX == "/engage0"
+    assert second.settings.URL_PREFIX == "/engage1"
+    assert first.ready is not second.ready
+    assert first.recorder is not second.recorder
+    assert not any(rule.rule.startswith("/engage1") for rule in pair[0][1].url_map.iter_rules())
+
+
+def test_attaching_twice_is_an_error(pair: list[tuple[Engage, Flask, Host]]) -> None:
+    engage, app, _ = pair[0]
+    with pytest.raises(RuntimeError, match="already"):
+        engage.init_app(app)
+
+
+def test_without_an_app_context_two_apps_are_ambiguous(
+    pair: list[tuple[Engage, Flask, Host]],
+) -> None:
+    engage = pair[0][0]
+    if engage is pair[1][0]:
+        with pytest.raises(NotReady, match="app context"):
+            engage.flush()
+    else:
+        assert engage.flush() == 0
