@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -26,6 +26,28 @@ _QUIET_SECONDS = 60.0
 _SURROUNDINGS = (DBAPIError, PoolTimeout, NoSuchTableError, OSError)
 
 
+class _Guarded:
+    """The block of :meth:`Guard.guarded`; not a generator, which every request would pay for."""
+
+    __slots__ = ("_guard", "_never_raises", "_what")
+
+    def __init__(self, guard: Guard, what: str, *, never_raises: bool = False) -> None:
+        self._guard = guard
+        self._what = what
+        self._never_raises = never_raises
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object
+    ) -> bool | None:
+        if not isinstance(error, Exception):
+            return False
+        self._guard.report(self._what, error)
+        return self._never_raises or not self._guard.raises_again(error)
+
+
 class Guard:
     """Keeps the errors of one app's extension away from the host."""
 
@@ -37,29 +59,23 @@ class Guard:
         """Errors by place since the process began."""
         self.last_error: str | None = None
 
-    @contextmanager
-    def guarded(self, what: str) -> Iterator[None]:
+    def guarded(self, what: str) -> AbstractContextManager[None]:
         """Run the block; log and count what it raises. `what` names the place.
 
         Only ``Exception`` is caught: an exit, an interrupt or a worker's time-out passes.
         """
-        try:
-            yield
-        except Exception as error:
-            self.report(what, error)
-            if self._raise_errors() and not isinstance(error, _SURROUNDINGS):
-                raise
+        return _Guarded(self, what)
 
-    @contextmanager
-    def contained(self, what: str) -> Iterator[None]:
+    def raises_again(self, error: Exception) -> bool:
+        """Tell whether `error` is one that the developer is to see."""
+        return not isinstance(error, _SURROUNDINGS) and self._raise_errors()
+
+    def contained(self, what: str) -> AbstractContextManager[None]:
         """Run the block as :meth:`guarded` does, but raise nothing again, whatever is set.
 
         For what stands beside the work: a listener of the host, the last words at exit.
         """
-        try:
-            yield
-        except Exception as error:
-            self.report(what, error)
+        return _Guarded(self, what, never_raises=True)
 
     def report(self, what: str, error: Exception) -> None:
         """Count `error` and log it, unless this place has been logged within a minute."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from werkzeug.wrappers import Request
+
 from .facts import Wire
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Who:
     """Somebody, as the host knows them."""
 
@@ -22,10 +24,12 @@ class Who:
 class RequestBuffer:
     """One request's. An outer app context may outlive a request, so it knows whose it is."""
 
-    __slots__ = ("events", "first_at", "is_resolved", "login", "request", "seen", "who")
+    __slots__ = ("events", "first_at", "globals", "is_resolved", "login", "request", "seen", "who")
 
-    def __init__(self, request: object) -> None:
+    def __init__(self, request: Request, here: object) -> None:
         self.request = request
+        self.globals = here
+        """Flask's ``g`` of the request."""
         self.is_resolved = False
         self.who: Who | None = None
         """Who is logged in and to be recorded, once that is resolved."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, has_request_context, request
+from flask.globals import app_ctx
 from werkzeug.wrappers import Request
 
 from .._state import EngageState
@@ -37,7 +38,8 @@ def register(app: Flask, state: EngageState) -> None:
         return response
 
     def write_down(error: BaseException | None) -> None:
-        buffer: RequestBuffer | None = g.pop("_engage", None)
+        here = app_ctx._get_current_object().g  # type: ignore[attr-defined]
+        buffer: RequestBuffer | None = here.pop("_engage", None)
         if buffer is not None and buffer.seen and error is None:
             with state.guard.guarded("recording a request"):
                 _write_down(state, buffer)
@@ -78,7 +80,7 @@ def _write_down(state: EngageState, buffer: RequestBuffer) -> None:
             at,
             who.user_id,
             1,
-            _context(request._get_current_object()),  # type: ignore[attr-defined]
+            _context(buffer.request),
             who.email,
             who.name,
             who.signed_up_at,

@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from types import MemberDescriptorType
 from typing import Any
 
-from flask import g, has_request_context, request
-from flask.globals import request_ctx
-from sqlalchemy import inspect
-from sqlalchemy.exc import NoInspectionAvailable
+from flask import has_request_context, request
+from flask.globals import app_ctx, request_ctx
 from sqlalchemy.orm import InstanceState
+from werkzeug.wrappers import Request
 
 from .._state import EngageState
 from ..errors import InvalidFact
@@ -45,36 +44,38 @@ def current_identity(state: EngageState) -> Who | None:
     if not has_request_context():
         return None
     buffer = buffer_of_request()
+    held = vars(buffer.globals)
     # Flask-Login puts another object there when somebody logs in or out meanwhile.
-    if not buffer.is_resolved or g.get("_login_user") is not buffer.login:
+    if not buffer.is_resolved or held.get("_login_user") is not buffer.login:
         # Before the look: a host function that raises is not called again in this request.
         buffer.is_resolved, buffer.who = True, None
         try:
-            with _untouched_session():
-                user = _current_user(state)
-                buffer.who = None if user is None else who_is(state, user)
+            user = _current_user(state, held)
+            buffer.who = None if user is None else who_is(state, user)
         finally:
-            buffer.login = g.get("_login_user")
+            buffer.login = held.get("_login_user")
     return buffer.who
 
 
 def buffer_of_request() -> RequestBuffer:
     """Return this request's buffer."""
-    current = request._get_current_object()  # type: ignore[attr-defined]
-    buffer: RequestBuffer | None = g.get("_engage")
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]
+    here = app_ctx._get_current_object().g  # type: ignore[attr-defined]
+    buffer: RequestBuffer | None = vars(here).get("_engage")
     if buffer is None or buffer.request is not current:
-        buffer = g._engage = RequestBuffer(current)
+        buffer = here._engage = RequestBuffer(current, here)
     return buffer
 
 
 # --- who is logged in --------------------------------------------------------------------------
 
 
-def _current_user(state: EngageState) -> Any | None:
+def _current_user(state: EngageState, held: dict[str, Any]) -> Any | None:
     if state.registry.load_user is not None:
-        user = _unwrapped(state.registry.load_user())
+        with _untouched_session():
+            user = _unwrapped(state.registry.load_user())
     else:
-        user = _flask_login_user(state)
+        user = held.get("_login_user") or _flask_login_user(state)
     if user is None or not _is_authenticated(user):
         return None
     return user
@@ -84,12 +85,12 @@ def _flask_login_user(state: EngageState) -> Any | None:
     manager = getattr(state.app, "login_manager", None)
     if manager is None:
         return None
-    user = g.get("_login_user")
-    if user is None and _may_be_logged_in(state, manager):
-        from flask_login import current_user
+    if not _may_be_logged_in(state, manager):
+        return None
+    from flask_login import current_user
 
-        user = _unwrapped(current_user)
-    return user
+    with _untouched_session():
+        return _unwrapped(current_user)
 
 
 def _may_be_logged_in(state: EngageState, manager: Any) -> bool:
@@ -233,10 +234,9 @@ def _primary_key(user: Any, mapped: InstanceState[Any]) -> str:
 
 
 def _mapped(user: Any) -> InstanceState[Any] | None:
-    try:
-        found = inspect(user)
-    except NoInspectionAvailable:
-        return None
+    """Return SQLAlchemy's record of `user`, if it is a mapped object."""
+    # Not inspect(): that takes long to find out that an object is not mapped.
+    found = getattr(user, "_sa_instance_state", None)
     return found if isinstance(found, InstanceState) else None
 
 

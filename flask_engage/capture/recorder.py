@@ -51,7 +51,9 @@ def _call_after_fork(method: weakref.WeakMethod[Callable[[], None]]) -> None:
 class App(Protocol):
     """What we need to know of the host's app, which is also the sender of signals."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
     testing: bool
 
 
