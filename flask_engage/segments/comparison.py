@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator as op
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -10,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Double,
     String,
     and_,
     false,
@@ -33,6 +33,8 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": op.ge,
 }
 """Those of which a missing value meets none; ``!=`` is the complement of ``==``."""
+
+_INTEGER = 2**63
 
 
 def moment_of(value: Value, now: datetime) -> datetime:
@@ -57,7 +59,25 @@ def compare_column(column: Any, operator: str, value: Value, now: datetime) -> C
         return _compare_presence(column, operator, bool(value.content))
     if value.kind == "s":
         return compare_text(column, operator, str(value.content))
-    return OPERATORS[operator](column, _bound(value, now))  # type: ignore[no-any-return]
+    if value.kind == "n":
+        return compare_whole(column, operator, value.content)  # type: ignore[arg-type]
+    moment = literal(moment_of(value, now), UTCDateTime())
+    return OPERATORS[operator](column, moment)  # type: ignore[no-any-return]
+
+
+def compare_whole(column: Any, operator: str, number: int | float) -> ColumnElement[bool]:
+    """Return the comparison of a column of whole numbers with a number of any sort.
+
+    The database is only asked about whole numbers: MariaDB takes a column of 0 for 0.5.
+    """
+    if number == int(number) and abs(number) < _INTEGER:
+        bound = literal(int(number), BigInteger())
+        return OPERATORS[operator](column, bound)  # type: ignore[no-any-return]
+    if operator == "==":
+        return false()
+    below = max(min(math.floor(number), _INTEGER - 1), -_INTEGER)
+    bound = literal(below, BigInteger())
+    return column <= bound if operator in ("<", "<=") else column > bound  # type: ignore[no-any-return]
 
 
 def one_of_column(column: Any, values: tuple[Value, ...], now: datetime) -> ColumnElement[bool]:
@@ -66,8 +86,11 @@ def one_of_column(column: Any, values: tuple[Value, ...], now: datetime) -> Colu
         return or_(*[compare_column(column, "==", value, now) for value in values])
     if values and values[0].kind == "s":
         return column.in_(_storable(values))  # type: ignore[no-any-return]
-    bound = [_bound(value, now) for value in values]
-    return column.in_(bound) if bound else false()
+    if values and values[0].kind == "n":
+        whole = [value.content for value in values if isinstance(value.content, int)]
+        return column.in_([literal(number, BigInteger()) for number in whole])  # type: ignore[no-any-return]
+    times = [literal(moment_of(value, now), UTCDateTime()) for value in values]
+    return column.in_(times) if times else false()
 
 
 def compare_member(
@@ -139,13 +162,6 @@ def _compare_presence(column: Any, operator: str, wanted: bool) -> ColumnElement
         return or_(column.is_(None), column.is_not(None)) if answers[True] else false()
     present: ColumnElement[bool] = column.is_not(None)
     return present if answers[True] else not_(present)
-
-
-def _bound(value: Value, now: datetime) -> ColumnElement[Any]:
-    if value.kind == "t":
-        return literal(moment_of(value, now), UTCDateTime())
-    number = value.content
-    return literal(number, Double() if isinstance(number, float) else BigInteger())
 
 
 def _as_text(value: Value, now: datetime) -> str:

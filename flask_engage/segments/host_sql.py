@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, String, TypeDecorator, and_, inspect, select
+from sqlalchemy import ColumnElement, Integer, String, TypeDecorator, and_, inspect, select
 from sqlalchemy.orm import Mapper
 
 from ..errors import InvalidFilter
 from ..store.person import PersonRow
-from .comparison import OPERATORS, compare_text, moment_of
+from .comparison import OPERATORS, compare_text, compare_whole, moment_of
 from .filter import HostColumn
 from .text_sql import code_text, key_text
 from .values import Value, did_you_mean
@@ -87,6 +87,8 @@ def _compared(column: Any, operator: str, value: Value, now: datetime) -> Column
         return OPERATORS[operator](column, _host_time(column.type, moment_of(value, now)))  # type: ignore[no-any-return]
     if value.kind == "s" and isinstance(column.type, String):
         return compare_text(code_text(column), operator, str(value.content))
+    if value.kind == "n" and isinstance(column.type, Integer):
+        return compare_whole(column, operator, value.content)  # type: ignore[arg-type]
     return OPERATORS[operator](column, value.content)  # type: ignore[no-any-return]
 
 

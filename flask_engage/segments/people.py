@@ -141,11 +141,13 @@ class People:
 
 def _own_id(user: Any) -> str | None:
     try:
-        identity = inspect(user).identity
+        state = inspect(user)
+        # Without the identity the object isn't in the database yet; nothing is loaded for it.
+        key = state.identity or state.mapper.primary_key_from_instance(user)
     except (NoInspectionAvailable, AttributeError):
-        identity = None
-    if identity is not None and len(identity) == 1:
-        return str(identity[0])
+        key = ()
+    if len(key) == 1 and key[0] is not None:
+        return str(key[0])
     get_id = getattr(user, "get_id", None)
     found = get_id() if callable(get_id) else None
     return None if found is None else str(found)
