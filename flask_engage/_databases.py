@@ -39,7 +39,7 @@ def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine |
         session = getattr(db, "session", None)
         if model is not None and session is not None:
             bind = session.get_bind(mapper=model)
-            return bind if isinstance(bind, Engine) else bind.engine  # type: ignore[no-any-return]
+            return bind if isinstance(bind, Engine) else bind.engine
         engine = getattr(db, "engine", None)
     if not isinstance(engine, Engine):
         raise InvalidSettings(

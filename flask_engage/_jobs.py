@@ -38,7 +38,7 @@ def jobs_of(state: EngageState) -> list[Job]:
         jobs.extend(
             Job(
                 f"refresh {provider.name}",
-                in_app(lambda state, _fence, now, name=name: _operations.refresh(state, name, now)),
+                in_app(_refresh_job(name)),
                 provider.every,
             )
             for name, provider in state.registry.providers.items()
@@ -46,3 +46,7 @@ def jobs_of(state: EngageState) -> list[Job]:
     jobs.append(Job("rules", in_app(_operations.rules_job), RULES_EVERY))
     jobs.append(Job("mail", in_app(_operations.mail_job), MAIL_EVERY))
     return jobs
+
+
+def _refresh_job(name: str) -> Callable[[EngageState, Fence | None, datetime], str]:
+    return lambda state, _fence, now: _operations.refresh(state, name, now)

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateNotFound
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from . import _databases
 from ._state import AttributeProvider, EngageState
 from .capture import identity
-from .delivery.outgoing import Outcome, deliver_due
+from .delivery.outcome import Outcome
+from .delivery.outgoing import deliver_due
 from .delivery.send import send_in_parts, source_of
 from .delivery.tokens import secret_keys_of
 from .errors import EngageError, InvalidMessage, NotReady
@@ -29,6 +30,7 @@ from .segments.defaults import built_in_segments
 from .segments.filter import Filter
 from .segments.people import People
 from .signals import message_sent
+from .store.delivery_queue import Audience
 from .store.engine import Database
 from .store.lease import job_starts
 from .store.person import PersonRow, is_live, person_id_of
@@ -177,7 +179,7 @@ def _template(state: EngageState, name: str) -> str:
 
 def _recipients(
     state: EngageState, database: Database, to: Any, now: datetime
-) -> Select[tuple[int]] | list[int]:
+) -> Audience:
     segments = segments_of(state)
     if isinstance(to, str) and to in segments:
         to = segments[to]
@@ -239,8 +241,11 @@ def run_due(state: EngageState, now: datetime) -> dict[str, str | int]:
 
     database = state.ready.require()
     done: dict[str, str | int] = {"facts": state.recorder.flush()}
+    with database.read() as session:
+        starts = job_starts(session)
+    due = [job for job in jobs_of(state) if _is_due(job, starts.get(job.name), now)]
     with state.app.app_context():
-        runs = run_jobs_once(jobs_of(state), database, state.guard, lambda: now, only_due=True)
+        runs = run_jobs_once(due, database, state.guard, lambda: now)
     done.update({run.name: run.error or run.result or "done" for run in runs})
     return done
 

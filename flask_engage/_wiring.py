@@ -142,12 +142,12 @@ def _widget_tag(state: EngageState) -> Markup:
     """Return the widget's tag, for hosts that place it in a template themselves."""
     from .widget.injection import host_nonce, tag
 
-    if not state.settings.ENABLED:
-        return Markup("")
-    with state.guard.guarded("engage_widget()"):
-        nonce = host_nonce(request, None, state.settings.CSP_NONCE)
-        return tag(request, state.settings.URL_PREFIX, nonce)
-    return Markup("")
+    placed = Markup("")
+    if state.settings.ENABLED:
+        with state.guard.guarded("engage_widget()"):
+            nonce = host_nonce(request, None, state.settings.CSP_NONCE)
+            placed = tag(request, state.settings.URL_PREFIX, nonce)
+    return placed
 
 
 def _register_endpoints(app: Flask, state: EngageState) -> None:

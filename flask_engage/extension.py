@@ -207,7 +207,7 @@ class Engage:
         """Give `filter` a name, under which other filters and messages can use it."""
         if not isinstance(filter, Filter):
             raise InvalidFilter(f"segment {name!r} got {filter!r}; give a filter.")
-        if not isinstance(name, str) or not name.strip():
+        if not str(name).strip():
             raise InvalidFilter(f"a segment's name is a text, not {name!r}.")
         self._registry.segments[name] = filter
         for app in self._apps:
@@ -260,7 +260,7 @@ class Engage:
         :raises InvalidMessage: if something of it can't work.
         """
         rule = AutoMessage(
-            name=name, to=to, send=send, repeat=repeat or Once(), on=on, holdout=holdout
+            name=name, to=to, send=send, repeat=Once() if repeat is None else repeat, on=on, holdout=holdout
         )
         if name in self._registry.rules:
             raise InvalidMessage(f"There is an auto_message {name!r} already; names are unique.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, case, func, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, Table, case, func, literal_column, null, or_, select, update
 
 from ..store.attribute_write import write_attributes
 from ..store.engine import Database
@@ -17,7 +17,7 @@ from .host_users import BATCH, HostUsers, KnownUser
 
 _EMAIL_LENGTH = 320
 _NAME_LENGTH = 255
-_EMPTY = literal_column("''")
+_EMPTY: ColumnElement[str] = literal_column("''")
 """Written out: PyMySQL takes no parameters behind the VALUES of many rows."""
 
 

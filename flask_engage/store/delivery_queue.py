@@ -33,7 +33,7 @@ RANGE = 10_000
 LIST_RANGE = 500
 """The same for people named one by one: databases limit the parameters of a statement."""
 
-Audience: TypeAlias = Select[tuple[int]] | Sequence[int]
+Audience: TypeAlias = Select[Any] | Sequence[int]
 """Ids of people: a query for them, or a list."""
 
 
