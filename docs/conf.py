@@ -13,7 +13,7 @@ author = "the flask_engage authors"
 copyright = "the flask_engage authors"
 version = release = version_of("flask-engage")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "settings_table"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "from_the_code"]
 exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -9,8 +9,8 @@ The code blocks of a page, in order, are somebody who follows it:
   ``<!-- meanwhile: /one /two -->`` before the block are opened, and it is stopped;
 - ``text``: not run. No other language may be used.
 
-A page whose second line is ``<!-- begins as: quickstart.md -->`` goes on from that page's
-``app.py``.
+A page with ``<!-- begins as: quickstart.md, after: flask engage sync -->`` goes on from that
+page's ``app.py``, on which that command has been run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.promises._source import ROOT
 
 _FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<language>\{?[\w+-]*\}?)[^`\n]*$")
 _MARKER = re.compile(r"^<!--\s*(.*?)\s*-->$")
-_BEGINS = re.compile(r"<!-- begins as: (\S+) -->")
+_BEGINS = re.compile(r"<!-- begins as: (?P<page>[\w./-]+)(?:, after: (?P<command>.+?))? -->")
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,17 @@ def blocks(page: Path) -> Iterator[Block]:
         number += 1
 
 
-def beginning(page: Path) -> str:
-    """Return the ``app.py`` that `page` goes on from; nothing for most."""
+def beginning(page: Path) -> tuple[str, list[Command]]:
+    """Return the ``app.py`` that `page` goes on from and what was run with it; often nothing."""
     found = _BEGINS.search(page.read_text(encoding="utf-8"))
     if not found:
-        return ""
-    other = (page.parent / found[1]).resolve()
+        return "", []
+    other = (page.parent / found["page"]).resolve()
+    before, run = beginning(other)
     parts = [b.text for b in blocks(other) if b.language == "python" and not b.marker]
-    return beginning(other) + "\n".join(parts)
+    if found["command"]:
+        run = [*run, Command(found["command"], None)]
+    return before + "\n".join(parts), run
 
 
 def commands(block: Block) -> list[Command]:

@@ -18,7 +18,7 @@ import pytest
 
 from tests._processes import environment, run_python
 from tests._services import free_port
-from tests.promises._documents import Block, Command, beginning, blocks, commands, pages
+from tests.promises._documents import Command, beginning, blocks, commands, pages
 from tests.promises._source import ROOT
 
 RUN = {"python", "console"}
@@ -34,9 +34,9 @@ LEFT_OUT = {
 }
 
 SHELL = """
-import sys, app
+import pathlib, sys, app
 with app.app.app_context():
-    exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), vars(app))
+    exec(compile(pathlib.Path(sys.argv[1]).read_text(), sys.argv[1], "exec"), vars(app))
 """
 
 
@@ -53,7 +53,10 @@ def test_every_block_is_run_or_is_text(page: Path) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_works_as_written(page: Path, tmp_path: Path) -> None:
     app = tmp_path / "app.py"
-    app.write_text(beginning(page))
+    source, run_before = beginning(page)
+    app.write_text(source)
+    for command in run_before:
+        follow(command, "", tmp_path)
     changed = False
     for block in blocks(page):
         try:
@@ -66,7 +69,7 @@ def test_a_page_works_as_written(page: Path, tmp_path: Path) -> None:
                 changed = True
             elif block.language == "console":
                 for command in commands(block):
-                    follow(command, block, tmp_path)
+                    follow(command, block.marker, tmp_path)
         except AssertionError as error:
             raise AssertionError(f"{page.relative_to(ROOT)}:{block.line}: {error}") from error
     if changed:
@@ -81,13 +84,13 @@ def run(*arguments: str, folder: Path) -> str:
     return result.stdout
 
 
-def follow(command: Command, block: Block, folder: Path) -> None:
+def follow(command: Command, marker: str, folder: Path) -> None:
     if command.words.startswith(tuple(LEFT_OUT)):
         return
     words = shlex.split(command.words)
     assert words[0] == "flask", f"{command.words!r}: only flask commands can be run here"
     if words[-1] == "run":
-        serve(words, block.marker.removeprefix("meanwhile:").split(), folder)
+        serve(words, marker.removeprefix("meanwhile:").split(), folder)
         return
     printed = run("-m", *words, folder=folder)
     if command.expected is not None:

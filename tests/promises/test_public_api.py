@@ -1,0 +1,161 @@
+"""What hosts may rely on, word for word. A change here is a change to other people's code."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+from blinker import NamedSignal
+
+import flask_engage
+from tests.promises._documents import pages
+from tests.promises._source import ROOT
+
+CALLABLES = {
+    "Button": "label, url=None",
+    "Email": "subject, body",
+    "Engage": "app=None, db=None, *, user_model=None, clock=utcnow",
+    "Filter": "",
+    "Identity": "id, email=None, name=None, signed_up_at=None, attributes=…",
+    "InApp": "title=None, body='', style='popup', buttons=()",
+    "Operator": "id, name='', email=None, role='admin'",
+    "Person": (
+        "public_id, user_id, email=None, name=None, signed_up=None, first_seen=None, "
+        "last_seen=None, sessions=0, relationship=None, country=None, city=None, timezone=None, "
+        "language=None, browser=None, os=None, device=None, referrer=None, utm_source=None, "
+        "utm_medium=None, utm_campaign=None, tags=(), unsubscribed=False, attrs=…"
+    ),
+    "ago": "*, weeks=0, days=0, hours=0, minutes=0, seconds=0",
+    "attr": "name",
+    "did": "event",
+    "every": "interval=None, /, *, weeks=0, days=0, hours=0, minutes=0",
+    "from_now": "*, weeks=0, days=0, hours=0, minutes=0, seconds=0",
+    "host": "condition",
+    "in_segment": "name",
+    "prop": "name",
+    "received": "message",
+}
+OBJECTS = {"everyone", "person"}
+ERRORS = {
+    "EngageError": Exception,
+    "InvalidFact": ValueError,
+    "InvalidFilter": ValueError,
+    "InvalidMessage": ValueError,
+    "InvalidSettings": ValueError,
+    "NotReady": RuntimeError,
+    "SchemaError": RuntimeError,
+}
+SIGNALS = {
+    "attribute_changed",
+    "event_tracked",
+    "message_clicked",
+    "message_opened",
+    "message_sent",
+    "session_started",
+    "user_seen",
+}
+METHODS = {
+    "attribute": "self, name, *, every=1:00:00",
+    "attribute_query": "self, name=None, *, every=1:00:00",
+    "auto_message": "self, name, *, to, send, repeat=None, on='schedule', holdout=0.0",
+    "flush": "self",
+    "identify": "self, function",
+    "increment": "self, name, by=1, *, user=None",
+    "init_app": "self, app, db=None, *, user_model=None",
+    "load_user": "self, function",
+    "operator": "self, function",
+    "people": "self, filter=None",
+    "refresh": "self, name",
+    "run_due": "self, now=None",
+    "seen": "self, user=None, *, at=None, hits=1",
+    "segment": "self, name, filter",
+    "send": "self, message, *, to, key=None",
+    "set_attributes": "self, values, *, user=None",
+    "sync": "self",
+    "track": "self, name, properties=None, *, user=None, at=None, id=None, session=None",
+    "tracked": "self, name, properties=None",
+    "untracked": "self, function",
+}
+
+
+def parameters(function: Any) -> str:
+    """Write a signature as one would call it: names, kinds and defaults, without types."""
+    plain = [
+        parameter.replace(
+            annotation=inspect.Parameter.empty,
+            default=parameter.default
+            if parameter.default is inspect.Parameter.empty
+            else Shown(parameter.default),
+        )
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+    return str(inspect.Signature(plain)).removeprefix("(").removesuffix(")")
+
+
+class Shown:
+    """A default as the lists above write it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        if repr(self.value) == "<factory>":
+            return "…"
+        if inspect.isfunction(self.value):
+            return self.value.__name__
+        return repr(self.value) if isinstance(self.value, (str, tuple)) else str(self.value)
+
+
+def test_the_public_names_are_these() -> None:
+    names = CALLABLES.keys() | OBJECTS | ERRORS.keys() | SIGNALS
+    assert sorted(flask_engage.__all__) == sorted(names)
+    assert all(hasattr(flask_engage, name) for name in names)
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_a_public_callable_is_called_like_this(name: str) -> None:
+    assert parameters(getattr(flask_engage, name)) == CALLABLES[name]
+
+
+def test_the_object_has_these_methods() -> None:
+    found = {
+        name: parameters(method)
+        for name, method in inspect.getmembers(flask_engage.Engage, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert found == METHODS
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_also_the_builtin_that_it_is_a_kind_of(name: str) -> None:
+    error = getattr(flask_engage, name)
+    assert issubclass(error, (flask_engage.EngageError,))
+    assert issubclass(error, ERRORS[name])
+
+
+@pytest.mark.parametrize("name", sorted(SIGNALS))
+def test_a_signal_is_named_as_it_is_called(name: str) -> None:
+    signal = getattr(flask_engage, name)
+    assert isinstance(signal, NamedSignal)
+    assert signal.name == name
+
+
+def test_what_crosses_the_border_does_not_change_afterwards() -> None:
+    person = flask_engage.Person(public_id="x", user_id="1")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        person.name = "Eve"  # type: ignore[misc]
+
+
+def test_every_public_name_is_in_the_documentation() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages())
+    assert "{engage-signals}" in text  # a table made from the source
+    unknown = [name for name in flask_engage.__all__ if name not in text and name not in SIGNALS]
+    assert not unknown, f"say what they are for in docs/: {unknown}"
+
+
+def test_every_method_is_in_the_reference() -> None:
+    # Written by autodoc from the docstrings, so it is enough that each has one.
+    assert "flask_engage.Engage" in (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert [name for name in METHODS if not getattr(flask_engage.Engage, name).__doc__] == []
