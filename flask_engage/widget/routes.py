@@ -93,7 +93,7 @@ def _inbox(state: EngageState) -> dict[str, Any]:
     # Nearly always nothing waits: a page that asks costs a look, never the write lock.
     with database.read() as session:
         person_id = person_id_of(session, user_id)
-        if person_id is None or not inapp.has_waiting(session, person_id, now):
+        if person_id is None or not inapp.is_waiting(session, person_id, now):
             return {"message": None}
     with database.write() as session:
         item = inapp.next_for(session, person_id, now)

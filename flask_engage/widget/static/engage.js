@@ -53,6 +53,7 @@
       redirect: "manual"
     }).then(function (response) {
       if (response.ok) return response.json();
+      if (response.body) response.body.cancel(); // else it would hold its connection
       // Not here, not for us, or a login page instead: silent until the next page.
       if (response.status < 500 && response.status !== 429) stopped = true;
       else throw response;
@@ -389,7 +390,7 @@
     "*,::before,::after{box-sizing:border-box}",
     ".card{position:relative;margin:0;padding:0;border:0;color:var(--soft);background:var(--surface);",
     "font-size:.9375em;line-height:1.5;text-align:start;overflow-wrap:anywhere}",
-    ".popup,.note{display:grid;border:1px solid var(--line);border-radius:var(--radius);overflow:hidden;",
+    ".popup,.note{display:flex;flex-direction:column;border:1px solid var(--line);border-radius:var(--radius);overflow:hidden;",
     "box-shadow:0 1px 2px #0000001f,0 16px 48px -8px #00000052}",
     ".popup{position:fixed;inset:0;margin:auto;inline-size:min(24em,100vw - 32px);block-size:fit-content;",
     "max-inline-size:none;max-block-size:calc(100dvh - 32px)}.popup>.scroll{padding:24px}",
