@@ -1,5 +1,5 @@
-"""WHAT CAME OF IT: how many were active, what became of each message, how the rules do.
+"""What came of it: who is active, what became of messages and rules. Reads the store only.
 
-Left neighbours: every room that writes. Right neighbours: the edges, which show. Reads the
-store only, in bounded queries that an index serves; changes nothing. No Flask here.
+Each function takes ``(session, …, now)`` and asks a bounded number of questions, each of which
+an index answers. On its left stands delivery, on its right the edges that show it.
 """

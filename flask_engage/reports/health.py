@@ -1,4 +1,4 @@
-"""How our own machinery does: jobs, the lease, facts that could not be stored."""
+"""How the machinery is doing: jobs, the lease, facts that could not be stored."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ..store.delivery import DeliveryRow
 from ..store.journal import DeadLetterRow
 from ..store.lease import JobRow, LeaseRow
+from ..store.moment import database_now
 
 
 @dataclass(frozen=True, slots=True)
 class JobHealth:
-    """One job's last run."""
+    """One job's last run and next turn."""
 
     name: str
     started_at: datetime | None
     finished_at: datetime | None
+    """None while it is running, or if its process died in it."""
     duration_ms: int | None
     next_run_at: datetime | None
     runs: int
@@ -30,46 +33,58 @@ class JobHealth:
 
 @dataclass(frozen=True, slots=True)
 class LeaseHealth:
-    """Who works at the moment."""
+    """Who may act under a lease."""
 
+    name: str
     holder: str
     epoch: int
     expires_at: datetime
+    is_held: bool
+    """Whether it has not run out, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the health page shows of the database's side."""
+    """What the database says of the machinery."""
 
     jobs: tuple[JobHealth, ...]
-    lease: LeaseHealth | None
+    leases: tuple[LeaseHealth, ...]
     dead_letters: int
-    last_dead_letter: str | None
-    """Why the latest of them was refused."""
+    """Facts that the database refused and that are kept aside."""
+    unknown: int
+    """Mails of which nobody knows whether they left."""
 
 
 def health(session: Session) -> Health:
-    """Return how things stand now."""
-    lease = session.scalars(select(LeaseRow).limit(1)).first()
-    letter = session.scalars(
-        select(DeadLetterRow).order_by(DeadLetterRow.occurred_at.desc()).limit(1)
-    ).first()
+    """Return how the machinery is doing."""
+    jobs = session.scalars(select(JobRow).order_by(JobRow.name))
+    leases = session.execute(
+        select(LeaseRow, (LeaseRow.expires_at > database_now()).label("held")).order_by(
+            LeaseRow.name
+        )
+    )
+    unknown = select(func.count()).where(
+        DeliveryRow.state == "unknown", DeliveryRow.channel == "email"
+    )
     return Health(
         jobs=tuple(
             JobHealth(
-                name=row.name,
-                started_at=row.started_at,
-                finished_at=row.finished_at,
-                duration_ms=row.duration_ms,
-                next_run_at=row.next_run_at,
-                runs=row.runs,
-                failures=row.failures,
-                last_error=row.last_error,
-                result=row.result,
+                row.name,
+                row.started_at,
+                row.finished_at,
+                row.duration_ms,
+                row.next_run_at,
+                row.runs,
+                row.failures,
+                row.last_error,
+                row.result,
             )
-            for row in session.scalars(select(JobRow).order_by(JobRow.name))
+            for row in jobs
         ),
-        lease=None if lease is None else LeaseHealth(lease.holder, lease.epoch, lease.expires_at),
+        leases=tuple(
+            LeaseHealth(row.name, row.holder, row.epoch, row.expires_at, bool(held))
+            for row, held in leases
+        ),
         dead_letters=session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0,
-        last_dead_letter=None if letter is None else letter.reason,
+        unknown=session.scalar(unknown) or 0,
     )

@@ -1,13 +1,13 @@
-"""What became of messages: for each of them in sums, and for each person who got it."""
+"""What became of messages: of each as a whole, and of each for every person."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, distinct, func, select
 from sqlalchemy.orm import Session
 
 from ..store.content import ContentRow
@@ -15,232 +15,217 @@ from ..store.delivery import DeliveryEventRow, DeliveryRow
 from ..store.person import PersonRow
 
 PAGE = 50
+"""Messages, or people, on one page."""
+_LONGEST_SOURCE = 200
+
+OUTCOMES = ("shown", "opened", "clicked", "dismissed", "bounced")
+"""What can become of a delivery that was sent, in the order in which it happens."""
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """How many people are where with one message."""
+class Counts:
+    """How many deliveries of one message are in which state, and what became of them."""
 
     states: dict[str, int] = field(default_factory=dict)
-    """Deliveries by state."""
-    events: dict[str, int] = field(default_factory=dict)
-    """People by what they did: shown, opened, clicked, dismissed, replied, bounced."""
+    """Deliveries by state: queued, claimed, on_wire, sent, failed, suppressed, unknown, …"""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """Deliveries of which something became known: shown, opened, clicked, dismissed, bounced."""
 
     @property
     def total(self) -> int:
-        """Everybody whom it was meant for, held out or not."""
+        """Everybody whom it was meant for."""
         return sum(self.states.values())
 
     @property
     def sent(self) -> int:
-        """Those whom it reached as far as we can tell."""
+        """Those for whom it left, or whose browser fetched it."""
         return self.states.get("sent", 0)
 
     @property
     def waiting(self) -> int:
-        """Those to whom it is still on its way."""
+        """Those for whom it is still to leave."""
         return sum(self.states.get(state, 0) for state in ("queued", "claimed", "on_wire"))
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSummary:
-    """One message: a send by hand, or a rule's."""
+    """One message, with its newest words."""
 
     source: str
     channel: str
     title: str
+    """The template of its title or subject, or the beginning of its text."""
     created_at: datetime
     created_by: str | None
-    results: Results
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one delivery."""
+class MessagePage:
+    """Some messages, the newest first."""
 
-    id: int
+    messages: tuple[MessageSummary, ...]
+    after: int | None
+    """Where the next page begins, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What became of one message for one person."""
+
     public_id: str
-    source: str
-    channel: str
-    title: str
+    name: str | None
+    email: str | None
     state: str
     reason: str | None
-    error: str | None
     variant: str
     created_at: datetime
     sent_at: datetime | None
-    person_public_id: str
-    person_name: str | None
-    person_email: str | None
-    person_user_id: str | None
-    events: dict[str, datetime]
-    """When they first did what: shown, opened, clicked, dismissed."""
-    clicked: tuple[str, ...]
-    """Labels of the buttons they clicked."""
+    outcomes: dict[str, datetime]
+    """What became of it, and when first."""
+    buttons: tuple[str, ...]
+    """Labels of the buttons that were clicked."""
 
 
-def results_of(session: Session, sources: Collection[str]) -> dict[str, Results]:
-    """Return the results of each of `sources`; an empty one for what was never sent."""
-    states: dict[str, dict[str, int]] = defaultdict(dict)
-    counted = (
+@dataclass(frozen=True, slots=True)
+class RecipientPage:
+    """Some recipients, the latest first."""
+
+    recipients: tuple[Recipient, ...]
+    after: int | None
+
+
+def message_page(session: Session, *, after: int | None = None, limit: int = PAGE) -> MessagePage:
+    """Return messages by hand and by rule, those with the newest words first."""
+    newest = select(func.max(ContentRow.id).label("id")).group_by(ContentRow.source).subquery()
+    query = select(ContentRow).join(newest, newest.c.id == ContentRow.id)
+    if after is not None:
+        query = query.where(ContentRow.id < after)
+    rows = session.scalars(query.order_by(ContentRow.id.desc()).limit(limit + 1)).all()
+    counts = counts_of(session, [row.source for row in rows[:limit]])
+    return MessagePage(
+        tuple(_summary(row, counts[row.source]) for row in rows[:limit]),
+        rows[limit - 1].id if len(rows) > limit else None,
+    )
+
+
+def message_summary(session: Session, source: str) -> MessageSummary | None:
+    """Return one message, or None if there is none of this `source`."""
+    if not is_source(source):
+        return None
+    rows = select(ContentRow).where(ContentRow.source == source)
+    row = session.scalar(rows.order_by(ContentRow.id.desc()).limit(1))
+    return None if row is None else _summary(row, counts_of(session, [source])[source])
+
+
+def counts_of(session: Session, sources: Collection[str]) -> dict[str, Counts]:
+    """Return the counts of each of `sources`, in two questions."""
+    found: dict[str, Counts] = defaultdict(Counts)
+    if not sources:
+        return found
+    by_state = (
         select(DeliveryRow.source, DeliveryRow.state, func.count())
         .where(DeliveryRow.source.in_(sources))
         .group_by(DeliveryRow.source, DeliveryRow.state)
     )
-    for source, state, count in session.execute(counted):
-        states[source][state] = count
-    events: dict[str, dict[str, int]] = defaultdict(dict)
-    did = (
+    for source, state, count in session.execute(by_state):
+        found[source].states[state] = count
+    by_kind = (
         select(
             DeliveryRow.source,
             DeliveryEventRow.kind,
-            func.count(DeliveryEventRow.delivery_id.distinct()),
+            func.count(distinct(DeliveryEventRow.delivery_id)),
         )
-        .join(DeliveryRow, DeliveryRow.id == DeliveryEventRow.delivery_id)
+        .join(DeliveryEventRow, DeliveryEventRow.delivery_id == DeliveryRow.id)
         .where(DeliveryRow.source.in_(sources))
         .group_by(DeliveryRow.source, DeliveryEventRow.kind)
     )
-    for source, kind, count in session.execute(did):
-        events[source][kind] = count
-    return {source: Results(states.get(source, {}), events.get(source, {})) for source in sources}
+    for source, kind, count in session.execute(by_kind):
+        found[source].outcomes[kind] = count
+    return found
 
 
-def messages(
-    session: Session, *, before: int | None = None, limit: int = PAGE
-) -> tuple[list[MessageSummary], int | None]:
-    """Return messages, newest words first, and where the next page begins (None at the end).
-
-    A message whose words changed stands once, with its newest.
-    """
-    newest = select(func.max(ContentRow.id)).group_by(ContentRow.source)
-    query = select(ContentRow).where(ContentRow.id.in_(newest)).order_by(ContentRow.id.desc())
-    if before is not None:
-        query = query.where(ContentRow.id < before)
-    rows = session.scalars(query.limit(limit + 1)).all()
-    page = rows[:limit]
-    results = results_of(session, [row.source for row in page])
-    return (
-        [_summary(row, results[row.source]) for row in page],
-        page[-1].id if len(rows) > limit else None,
-    )
-
-
-def message(session: Session, source: str) -> tuple[MessageSummary, ContentRow] | None:
-    """Return one message with its newest words, or None if there is none of that source."""
-    row = session.scalar(
-        select(ContentRow)
-        .where(ContentRow.source == source)
-        .order_by(ContentRow.id.desc())
-        .limit(1)
-    )
-    if row is None:
-        return None
-    return _summary(row, results_of(session, [source])[source]), row
-
-
-def receipts_of_message(
+def recipients(
     session: Session,
     source: str,
     *,
     state: str | None = None,
-    did: str | None = None,
-    before: int | None = None,
+    after: int | None = None,
     limit: int = PAGE,
-) -> tuple[list[Receipt], int | None]:
-    """Return who got a message, newest delivery first, and where the next page begins.
+) -> RecipientPage:
+    """Return whom the message of `source` went to, the latest first.
 
     :param state: only deliveries in this state.
-    :param did: only people who did this: shown, opened, clicked, dismissed.
     """
-    query = select(DeliveryRow.id).where(DeliveryRow.source == source)
+    query = select(DeliveryRow, PersonRow).join(PersonRow, PersonRow.id == DeliveryRow.person_id)
+    query = query.where(DeliveryRow.source == source)
     if state is not None:
         query = query.where(DeliveryRow.state == state)
-    if did is not None:
-        query = query.where(
-            select(DeliveryEventRow.id)
-            .where(DeliveryEventRow.delivery_id == DeliveryRow.id, DeliveryEventRow.kind == did)
-            .exists()
-        )
-    if before is not None:
-        query = query.where(DeliveryRow.id < before)
-    return _page(session, query.order_by(DeliveryRow.id.desc()).limit(limit + 1), limit)
-
-
-def receipts_of_person(
-    session: Session, person_id: int, *, before: int | None = None, limit: int = PAGE
-) -> tuple[list[Receipt], int | None]:
-    """Return the messages of one person, newest first, and where the next page begins."""
-    query = select(DeliveryRow.id).where(DeliveryRow.person_id == person_id)
-    if before is not None:
-        query = query.where(DeliveryRow.id < before)
-    return _page(session, query.order_by(DeliveryRow.id.desc()).limit(limit + 1), limit)
-
-
-def _page(session: Session, query: object, limit: int) -> tuple[list[Receipt], int | None]:
-    ids = list(session.scalars(query))  # type: ignore[call-overload]
-    page = ids[:limit]
-    return _receipts(session, page), page[-1] if len(ids) > limit else None
-
-
-def _receipts(session: Session, ids: Sequence[int]) -> list[Receipt]:
-    if not ids:
-        return []
-    rows = session.execute(
-        select(DeliveryRow, PersonRow, ContentRow.subject, ContentRow.body)
-        .join(PersonRow, PersonRow.id == DeliveryRow.person_id)
-        .outerjoin(ContentRow, ContentRow.id == DeliveryRow.content_id)
-        .where(DeliveryRow.id.in_(ids))
-        .order_by(DeliveryRow.id.desc())
-    ).all()
-    events: dict[int, dict[str, datetime]] = defaultdict(dict)
-    clicked: dict[int, list[str]] = defaultdict(list)
-    happened = (
-        select(DeliveryEventRow)
-        .where(DeliveryEventRow.delivery_id.in_(ids))
-        .order_by(DeliveryEventRow.occurred_at)
+    if after is not None:
+        query = query.where(DeliveryRow.id < after)
+    rows = session.execute(query.order_by(DeliveryRow.id.desc()).limit(limit + 1)).all()
+    happened = outcomes_of(session, [delivery.id for delivery, _ in rows[:limit]])
+    return RecipientPage(
+        tuple(_recipient(delivery, person, happened) for delivery, person in rows[:limit]),
+        rows[limit - 1][0].id if len(rows) > limit else None,
     )
-    for event in session.scalars(happened):
-        events[event.delivery_id].setdefault(event.kind, event.occurred_at)
-        if event.kind == "clicked":
-            clicked[event.delivery_id].append(event.detail.partition(":")[2] or event.detail)
-    return [
-        Receipt(
-            id=delivery.id,
-            public_id=delivery.public_id,
-            source=delivery.source,
-            channel=delivery.channel,
-            title=_title(subject, body),
-            state=delivery.state,
-            reason=delivery.reason,
-            error=delivery.error,
-            variant=delivery.variant,
-            created_at=delivery.created_at,
-            sent_at=delivery.sent_at,
-            person_public_id=person.public_id,
-            person_name=person.name,
-            person_email=person.email,
-            person_user_id=person.user_id,
-            events=events.get(delivery.id, {}),
-            clicked=tuple(clicked.get(delivery.id, ())),
-        )
-        for delivery, person, subject, body in rows
-    ]
 
 
-def _summary(row: ContentRow, results: Results) -> MessageSummary:
+def outcomes_of(
+    session: Session, delivery_ids: Collection[int]
+) -> dict[int, list[tuple[str, str, datetime]]]:
+    """Return what became of each delivery: kind, detail and time, the earliest first."""
+    found: dict[int, list[tuple[str, str, datetime]]] = defaultdict(list)
+    if not delivery_ids:
+        return found
+    places = {kind: number for number, kind in enumerate(OUTCOMES)}
+    order = case(places, value=DeliveryEventRow.kind)
+    query = select(DeliveryEventRow).where(DeliveryEventRow.delivery_id.in_(delivery_ids))
+    for row in session.scalars(query.order_by(DeliveryEventRow.occurred_at, order)):
+        found[row.delivery_id].append((row.kind, row.detail, row.occurred_at))
+    return found
+
+
+def is_source(text: str) -> bool:
+    """Tell whether `text` may be the source of a message; databases refuse what it may not be."""
+    return (
+        0 < len(text) <= _LONGEST_SOURCE
+        and "\0" not in text
+        and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    )
+
+
+def _summary(row: ContentRow, counts: Counts) -> MessageSummary:
     return MessageSummary(
         source=row.source,
         channel=row.channel,
-        title=_title(row.subject, row.body),
+        title=(row.subject or row.body).strip().partition("\n")[0][:200],
         created_at=row.created_at,
         created_by=row.created_by,
-        results=results,
+        counts=counts,
     )
 
 
-def _title(subject: str | None, body: str | None) -> str:
-    """Return what a list calls a message: its title, else how its text begins."""
-    if subject and subject.strip():
-        return subject.strip()
-    first = next((line.strip() for line in (body or "").splitlines() if line.strip()), "")
-    return first[:80] + ("…" if len(first) > 80 else "")
+def _recipient(
+    delivery: DeliveryRow,
+    person: PersonRow,
+    happened: dict[int, list[tuple[str, str, datetime]]],
+) -> Recipient:
+    outcomes: dict[str, datetime] = {}
+    buttons: list[str] = []
+    for kind, detail, at in happened[delivery.id]:
+        outcomes.setdefault(kind, at)
+        if kind == "clicked" and detail:
+            buttons.append(detail.partition(":")[2] or detail)
+    return Recipient(
+        public_id=person.public_id,
+        name=person.name,
+        email=person.email,
+        state=delivery.state,
+        reason=delivery.reason,
+        variant=delivery.variant,
+        created_at=delivery.created_at,
+        sent_at=delivery.sent_at,
+        outcomes=outcomes,
+        buttons=tuple(buttons),
+    )

@@ -1,12 +1,14 @@
-"""The figures of the front page."""
+"""The product at a glance: how many are active, how many are new, how many read."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import distinct, func, select
 from sqlalchemy.orm import Session
 
 from ..settings import Settings
@@ -15,102 +17,99 @@ from ..store.delivery import DeliveryEventRow, DeliveryRow
 from ..store.person import PersonRow, is_live
 
 DAYS = 30
+"""How far back the trend and the sums go."""
+_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
-class DayCount:
-    """How many people were active on a day."""
+class Day:
+    """How many people were active on one day."""
 
     day: date
-    people: int
+    active: int
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How things stand. Days are cut in ``ENGAGE_TIMEZONE``."""
+    """The figures of the front page. A day ends at midnight in ``ENGAGE_TIMEZONE``."""
 
     people: int
     active_today: int
-    active_7: int
-    """Different people seen in the 7 days that end today."""
-    active_30: int
-    new_7: int
-    """People who signed up (or, if the host doesn't say, were first seen) in 7 days."""
-    new_30: int
-    sent_30: int
-    """Messages that reached somebody (in-app: fetched; mail: taken by the server)."""
-    opened_30: int
-    """Of all messages, those opened in 30 days."""
-    days: tuple[DayCount, ...]
-    """The last 30 days, oldest first."""
+    active_week: int
+    """In the seven days that end today."""
+    active_month: int
+    """In the thirty days that end today."""
+    new_week: int
+    """Signed up in the last seven days."""
+    new_month: int
+    sent: int
+    """Messages that left, or that were fetched, in the last thirty days."""
+    opened: int
+    """Messages opened in the last thirty days."""
+    clicked: int
+    days: tuple[Day, ...]
+    """The last thirty days, today at the end."""
 
 
 def overview(session: Session, settings: Settings, now: datetime) -> Overview:
-    """Return the figures as of `now`."""
-    today = now.astimezone(ZoneInfo(settings.TIMEZONE)).date()
-    gaps = _gaps(session, today)
-    since = now - timedelta(days=DAYS)
+    """Return the figures of the front page as of `now`."""
+    zone = ZoneInfo(settings.TIMEZONE)
+    today = now.astimezone(zone).date()
+    first = today - timedelta(days=DAYS - 1)
+    gaps = _gaps(session, first, today)
+    since = datetime.combine(first, time(), zone)
     return Overview(
         people=session.scalar(select(func.count()).select_from(PersonRow).where(is_live())) or 0,
         active_today=_active(gaps, today, 1),
-        active_7=_active(gaps, today, 7),
-        active_30=_active(gaps, today, 30),
-        new_7=_new(session, now - timedelta(days=7)),
-        new_30=_new(session, since),
-        sent_30=session.scalar(select(func.count()).where(DeliveryRow.sent_at >= since)) or 0,
-        opened_30=session.scalar(
-            select(func.count()).where(
-                DeliveryEventRow.kind == "opened", DeliveryEventRow.occurred_at >= since
-            )
-        )
-        or 0,
+        active_week=_active(gaps, today, _WEEK),
+        active_month=_active(gaps, today, DAYS),
+        new_week=_signed_up(session, now - timedelta(days=_WEEK)),
+        new_month=_signed_up(session, now - timedelta(days=DAYS)),
+        sent=session.scalar(select(func.count()).where(DeliveryRow.sent_at >= since)) or 0,
+        opened=_happened(session, "opened", since),
+        clicked=_happened(session, "clicked", since),
         days=tuple(
-            DayCount(day, _active(gaps, day, 1))
-            for day in (today - timedelta(days=back) for back in reversed(range(DAYS)))
+            Day(day, sum(gaps[day].values()))
+            for day in (first + timedelta(days=number) for number in range(DAYS))
         ),
     )
 
 
-def _gaps(session: Session, today: date) -> dict[date, dict[int, int]]:
-    """Return the day x gap counters of the last 30 days: at most 31 rows a day."""
-    found: dict[date, dict[int, int]] = {}
-    rows = session.execute(
-        select(ActiveGapRow.day, ActiveGapRow.gap, ActiveGapRow.count).where(
-            ActiveGapRow.day > today - timedelta(days=DAYS), ActiveGapRow.day <= today
-        )
-    )
-    for day, gap, count in rows:
-        found.setdefault(day, {})[gap] = count
+def _gaps(session: Session, first: date, last: date) -> Mapping[date, dict[int, int]]:
+    """Return for each day how many were active on it, by the days since they last were."""
+    found: dict[date, dict[int, int]] = defaultdict(dict)
+    rows = select(ActiveGapRow.day, ActiveGapRow.gap, ActiveGapRow.count)
+    for day, gap, count in session.execute(rows.where(ActiveGapRow.day.between(first, last))):
+        found[day][gap] = count
     return found
 
 
-def _active(gaps: dict[date, dict[int, int]], last: date, length: int) -> int:
-    """Return how many different people were active in the `length` days that end with `last`.
+def _active(gaps: Mapping[date, dict[int, int]], today: date, length: int) -> int:
+    """Return how many different people were active in `length` days that end with `today`.
 
-    Each is counted on their first day within: the one before lies outside, so its gap is
-    larger than the distance to the window's begin.
+    Each is counted on their first active day of the stretch, which is the one whose gap
+    reaches back beyond its beginning.
     """
-    first = last - timedelta(days=length - 1)
+    first = today - timedelta(days=length - 1)
     return sum(
         count
         for day, by_gap in gaps.items()
-        if first <= day <= last
+        if first <= day <= today
         for gap, count in by_gap.items()
         if gap > (day - first).days
     )
 
 
-def _new(session: Session, since: datetime) -> int:
-    # Two conditions rather than one COALESCE, so that the index on signed_up_at serves.
-    signed_up = session.scalar(
-        select(func.count()).where(PersonRow.signed_up_at >= since, is_live())
-    )
-    only_seen = session.scalar(
-        select(func.count()).where(
-            PersonRow.last_seen_at >= since,
-            PersonRow.signed_up_at.is_(None),
-            PersonRow.first_seen_at >= since,
-            is_live(),
+def _signed_up(session: Session, since: datetime) -> int:
+    counted = select(func.count()).select_from(PersonRow)
+    return session.scalar(counted.where(is_live(), PersonRow.signed_up_at >= since)) or 0
+
+
+def _happened(session: Session, kind: str, since: datetime) -> int:
+    counted = select(func.count(distinct(DeliveryEventRow.delivery_id)))
+    return (
+        session.scalar(
+            counted.where(DeliveryEventRow.kind == kind, DeliveryEventRow.occurred_at >= since)
         )
+        or 0
     )
-    return (signed_up or 0) + (only_seen or 0)

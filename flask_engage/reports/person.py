@@ -1,8 +1,9 @@
-"""One person's past: what they did, when they were here, what we know of them and since when."""
+"""One person's story: attributes with their sources, and what happened, newest first."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,22 +12,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..store.attribute import AttributeRow
-from ..store.event import EventRow, EventSummaryRow
-from ..store.person import PersonRow
-from ..store.profile import profiles_of
+from ..store.content import contents_by_id
+from ..store.delivery import DeliveryRow
+from ..store.event import EventRow
+from ..store.person import PersonRow, is_live
 from ..store.session import SessionRow
-from ..types import AttributeValue, Person
+from ..types import AttributeValue
+from .messages import outcomes_of
 
 PAGE = 50
+"""Things on one page of a timeline."""
 
 
 @dataclass(frozen=True, slots=True)
-class AttributeFact:
-    """One attribute with where it came from."""
+class KnownAttribute:
+    """One custom attribute of a person."""
 
     name: str
-    kind: str
-    """``s`` text, ``n`` number, ``b`` boolean, ``t`` time."""
     value: AttributeValue
     source: str
     computed_at: datetime
@@ -34,152 +36,145 @@ class AttributeFact:
 
 
 @dataclass(frozen=True, slots=True)
-class EventFact:
-    """Something that they did."""
+class Happening:
+    """One thing in a person's timeline."""
 
-    name: str
     at: datetime
-    properties: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFact:
-    """A stretch of use, with what they did in it, latest first."""
-
-    started_at: datetime
-    last_at: datetime
-    hits: int
-    landing_page: str | None
-    referrer: str | None
-    browser: str | None
-    os: str | None
-    device: str | None
-    events: tuple[EventFact, ...] = ()
-
-    @property
-    def at(self) -> datetime:
-        """Where it stands on the timeline."""
-        return self.last_at
-
-    @property
-    def seconds(self) -> int:
-        """How long it lasted; a single hit lasts 0 s."""
-        return int((self.last_at - self.started_at).total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class Habit:
-    """How often they did one thing."""
-
+    kind: str
+    """``event``, ``session`` or ``message``."""
     name: str
-    count: int
-    first_at: datetime
-    last_at: datetime
+    """The event's name, the page where a session began, the title of a message."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """An event's properties; a session's pages, length and browser; a message's source, state
+    and outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
-class PersonDetail:
-    """Everything that a person's page shows, but their messages."""
+class Timeline:
+    """Some of what happened, the newest first."""
 
-    id: int
-    person: Person
-    first_seen: datetime | None
-    gone_at: datetime | None
-    attributes: tuple[AttributeFact, ...]
-    habits: tuple[Habit, ...]
-    timeline: tuple[SessionFact | EventFact, ...] = field(default=())
-    """Latest first; events outside of any session stand by themselves."""
+    happenings: tuple[Happening, ...]
+    before: datetime | None
+    """Where the next page begins, if there is one."""
 
 
-def person_detail(session: Session, public_id: str, *, limit: int = PAGE) -> PersonDetail | None:
-    """Return one person by the id in our URLs; None if there is no such person (any more)."""
-    row = session.scalar(
-        select(PersonRow).where(
-            PersonRow.public_id == public_id,
-            PersonRow.deleted_at.is_(None),
-            PersonRow.merged_into.is_(None),
-        )
-    )
-    if row is None:
+def person_id_by_public_id(session: Session, public_id: str) -> int | None:
+    """Return our id of the living person with this public id."""
+    if not public_id.isascii() or not public_id.isalnum():
         return None
-    return PersonDetail(
-        id=row.id,
-        person=profiles_of(session, [row])[row.id],
-        first_seen=row.first_seen_at,
-        gone_at=row.gone_at,
-        attributes=_attributes(session, row.id),
-        habits=_habits(session, row.id),
-        timeline=_timeline(session, row.id, limit),
-    )
+    return session.scalar(select(PersonRow.id).where(PersonRow.public_id == public_id, is_live()))
 
 
-def _attributes(session: Session, person_id: int) -> tuple[AttributeFact, ...]:
-    rows = session.scalars(
-        select(AttributeRow).where(AttributeRow.person_id == person_id).order_by(AttributeRow.name)
-    )
-    return tuple(
-        AttributeFact(
-            name=row.name,
-            kind=row.kind,
-            value=_value(row.kind, row.value),
-            source=row.source,
-            computed_at=row.computed_at,
-            changed_at=row.changed_at,
+def attributes_of_person(session: Session, person_id: int) -> list[KnownAttribute]:
+    """Return the custom attributes of a person, by name."""
+    rows = select(AttributeRow).where(AttributeRow.person_id == person_id)
+    return [
+        KnownAttribute(row.name, _value(row), row.source, row.computed_at, row.changed_at)
+        for row in session.scalars(rows.order_by(AttributeRow.name))
+    ]
+
+
+def timeline(
+    session: Session,
+    person_id: int,
+    *,
+    kind: str = "all",
+    before: datetime | None = None,
+    limit: int = PAGE,
+) -> Timeline:
+    """Return what happened to a person: what they did, when they were here, what they were sent.
+
+    :param kind: ``all``, or one of ``event``, ``session`` and ``message``.
+    """
+    found: list[Happening] = []
+    if kind in ("all", "event"):
+        found += _events(session, person_id, before, limit)
+    if kind in ("all", "session"):
+        found += _sessions(session, person_id, before, limit)
+    if kind in ("all", "message"):
+        found += _messages(session, person_id, before, limit)
+    found.sort(key=lambda happening: happening.at, reverse=True)
+    if len(found) <= limit:
+        return Timeline(tuple(found), None)
+    # What happened in the same instant stays on one page, or a page could begin in its midst.
+    edge = found[limit].at
+    page = [happening for happening in found[:limit] if happening.at > edge] or found[:limit]
+    return Timeline(tuple(page), page[-1].at)
+
+
+def _events(
+    session: Session, person_id: int, before: datetime | None, limit: int
+) -> list[Happening]:
+    query = select(EventRow).where(EventRow.person_id == person_id)
+    if before is not None:
+        query = query.where(EventRow.occurred_at < before)
+    rows = session.scalars(query.order_by(EventRow.occurred_at.desc()).limit(limit + 1))
+    return [
+        Happening(row.occurred_at, "event", row.name, dict(row.properties or {})) for row in rows
+    ]
+
+
+def _sessions(
+    session: Session, person_id: int, before: datetime | None, limit: int
+) -> list[Happening]:
+    query = select(SessionRow).where(SessionRow.person_id == person_id)
+    if before is not None:
+        query = query.where(SessionRow.started_at < before)
+    rows = session.scalars(query.order_by(SessionRow.started_at.desc()).limit(limit + 1))
+    return [
+        Happening(
+            row.started_at,
+            "session",
+            row.landing_page or "",
+            {
+                "pages": row.hits,
+                "length": row.last_at - row.started_at,
+                "browser": row.browser,
+                "os": row.os,
+                "referrer": row.referrer,
+            },
         )
         for row in rows
-    )
-
-
-def _value(kind: str, text: str) -> AttributeValue:
-    value = json.loads(text)
-    return datetime.fromisoformat(value) if kind == "t" else value
-
-
-def _habits(session: Session, person_id: int) -> tuple[Habit, ...]:
-    rows = session.scalars(
-        select(EventSummaryRow)
-        .where(EventSummaryRow.person_id == person_id)
-        .order_by(EventSummaryRow.count.desc(), EventSummaryRow.name)
-        .limit(PAGE)
-    )
-    return tuple(Habit(row.name, row.count, row.first_at, row.last_at) for row in rows)
-
-
-def _timeline(session: Session, person_id: int, limit: int) -> tuple[SessionFact | EventFact, ...]:
-    sessions = session.scalars(
-        select(SessionRow)
-        .where(SessionRow.person_id == person_id)
-        .order_by(SessionRow.started_at.desc())
-        .limit(limit)
-    ).all()
-    # Latest first over all names: the index on (person, name, time) still bounds the rows.
-    events = session.scalars(
-        select(EventRow)
-        .where(EventRow.person_id == person_id)
-        .order_by(EventRow.occurred_at.desc(), EventRow.id.desc())
-        .limit(limit * 4)
-    ).all()
-    inside: dict[int, list[EventFact]] = {row.id: [] for row in sessions}
-    alone: list[EventFact] = []
-    for row in events:
-        fact = EventFact(row.name, row.occurred_at, row.properties or {})
-        if row.session_id is not None and row.session_id in inside:
-            inside[row.session_id].append(fact)
-        else:
-            alone.append(fact)
-    items: list[SessionFact | EventFact] = [
-        SessionFact(
-            started_at=row.started_at,
-            last_at=row.last_at,
-            hits=row.hits,
-            landing_page=row.landing_page,
-            referrer=row.referrer,
-            browser=row.browser,
-            os=row.os,
-            device=row.device,
-            events=tuple(inside[row.id]),
-        )
-        for row in sessions
     ]
-    items.extend(alone)
-    return tuple(sorted(items, key=lambda item: item.at, reverse=True)[:limit])
+
+
+def _messages(
+    session: Session, person_id: int, before: datetime | None, limit: int
+) -> list[Happening]:
+    query = select(DeliveryRow).where(DeliveryRow.person_id == person_id)
+    if before is not None:
+        query = query.where(DeliveryRow.created_at < before)
+    rows = session.scalars(query.order_by(DeliveryRow.created_at.desc()).limit(limit + 1)).all()
+    happened = outcomes_of(session, [row.id for row in rows])
+    titles = _titles(session, rows)
+    return [
+        Happening(
+            row.created_at,
+            "message",
+            titles.get(row.content_id or 0, ""),
+            {
+                "source": row.source,
+                "channel": row.channel,
+                "state": row.state,
+                "reason": row.reason,
+                "sent_at": row.sent_at,
+                "outcomes": happened[row.id],
+            },
+        )
+        for row in rows
+    ]
+
+
+def _titles(session: Session, rows: Sequence[DeliveryRow]) -> dict[int, str]:
+    ids = {row.content_id for row in rows if row.content_id is not None}
+    if not ids:
+        return {}
+    return {
+        key: (words.subject or words.body).strip().partition("\n")[0][:200]
+        for key, words in contents_by_id(session, ids).items()
+    }
+
+
+def _value(row: AttributeRow) -> AttributeValue:
+    value: AttributeValue = json.loads(row.value)
+    return datetime.fromisoformat(value) if row.kind == "t" and isinstance(value, str) else value

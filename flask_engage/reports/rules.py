@@ -1,90 +1,72 @@
-"""How the automatic messages do."""
+"""What each automatic rule is, and what came of it so far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from ..store.rule import RuleRow, all_rules, rule_named
-from .messages import Results, results_of
+from .messages import Counts, counts_of
+
+_SOURCE = "rule:{}"
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSummary:
-    """One rule with its results."""
+    """One rule with its counts."""
 
     name: str
     source: str
-    origin: str
+    """What its deliveries are filed under."""
     status: str
     """``live``, ``paused`` or ``removed``."""
     status_reason: str | None
     channel: str
-    trigger: str
+    repeat: dict[str, Any]
     sentence: str
-    """Who gets it, in English."""
-    repeat: str
-    """How often, in English."""
-    document: dict[str, object] | None
+    """Its filter in English."""
+    document: dict[str, Any] | None
+    """Its filter's document, where it has one."""
     holdout: float
-    variants: tuple[str, ...]
-    evaluated_at: datetime | None
-    last_error: str | None
     failures: int
-    results: Results
+    last_error: str | None
+    evaluated_at: datetime | None
+    counts: Counts
 
 
-def rules(session: Session) -> list[RuleSummary]:
-    """Return all rules: live ones first, then paused, then those that left the code."""
+def rule_summaries(session: Session) -> list[RuleSummary]:
+    """Return every rule, those that still exist first, by name."""
     rows = all_rules(session)
-    results = results_of(session, [_source(row) for row in rows])
-    order = {"live": 0, "paused": 1}
-    found = [_summary(row, results[_source(row)]) for row in rows]
-    return sorted(found, key=lambda rule: (order.get(rule.status, 2), rule.name))
+    counts = counts_of(session, [_SOURCE.format(row.name) for row in rows])
+    found = [_summary(row, counts[_SOURCE.format(row.name)]) for row in rows]
+    return sorted(found, key=lambda rule: (rule.status == "removed", rule.name))
 
 
-def rule(session: Session, name: str) -> RuleSummary | None:
-    """Return the rule `name`, or None."""
+def rule_summary(session: Session, name: str) -> RuleSummary | None:
+    """Return the rule `name`, or None if there is none."""
     row = rule_named(session, name)
     if row is None:
         return None
-    return _summary(row, results_of(session, [_source(row)])[_source(row)])
+    source = _SOURCE.format(name)
+    return _summary(row, counts_of(session, [source])[source])
 
 
-def _source(row: RuleRow) -> str:
-    return f"rule:{row.name}"
-
-
-def _summary(row: RuleRow, results: Results) -> RuleSummary:
-    options = row.options or {}
+def _summary(row: RuleRow, counts: Counts) -> RuleSummary:
     return RuleSummary(
         name=row.name,
-        source=_source(row),
-        origin=row.origin,
+        source=_SOURCE.format(row.name),
         status=row.status,
         status_reason=row.status_reason,
         channel=row.channel,
-        trigger=row.trigger,
+        repeat=dict(row.repeat or {}),
         sentence=row.sentence,
-        repeat=_repeat(row.repeat or {}),
         document=row.document,
-        holdout=float(options.get("holdout") or 0),
-        variants=tuple(name for name in options.get("variants", ()) if name),
-        evaluated_at=row.evaluated_at,
-        last_error=row.last_error,
+        holdout=float((row.options or {}).get("holdout", 0.0)),
         failures=row.failures,
-        results=results,
+        last_error=row.last_error,
+        evaluated_at=row.evaluated_at,
+        counts=counts,
     )
-
-
-def _repeat(said: dict[str, object]) -> str:
-    seconds = said.get("seconds")
-    if said.get("mode") != "every" or not isinstance(seconds, (int, float)):
-        return "once"
-    days, rest = divmod(int(seconds), 86_400)
-    if not rest:
-        return f"every {days} days" if days != 1 else "every day"
-    hours, rest = divmod(int(seconds), 3_600)
-    return f"every {hours} hours" if not rest and hours != 1 else f"every {int(seconds)} seconds"
