@@ -20,7 +20,7 @@ _TAGS: Final = frozenset(
 )
 _ATTRIBUTES: Final = {"a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}}
 _SCHEMES: Final = {"http", "https", "mailto"}
-_PLUGINS: Final = ("strikethrough",)
+_PLUGINS: Final = ("strikethrough", "url")
 
 
 class _Html(mistune.HTMLRenderer):
@@ -149,7 +149,7 @@ class _Text(mistune.BaseRenderer):
             absolute=True,
             mailto=True,
         )
-        return text if url is None or url == text else f"{text} ({url})"
+        return text if url in (None, self._slots.restore(text)) else f"{text} ({url})"
 
 
 def to_text(filled: str, slots: Slots, *, base_url: str | None = None) -> str:

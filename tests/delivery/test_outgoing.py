@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
+import subprocess
+import sys
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -17,7 +21,9 @@ from flask_engage.delivery.smtp import SmtpTransport
 from flask_engage.messages.content import Email
 from flask_engage.store import delivery_claim
 from flask_engage.store.delivery import DeliveryEventRow, DeliveryRow, OutboxRow
+from flask_engage.store.engine import open_database
 from flask_engage.store.person import PersonRow
+from tests import _databases
 from tests._clock import START, FakeClock
 from tests.delivery._wild_smtp import wild_server
 from tests.delivery._world import MAIL, add_people, deliveries, settings, states
@@ -31,9 +37,18 @@ def queue(database, count=1, message=MAIL, source=None, **person):
 
 
 def smtp(server, **options):
-    options.setdefault("mail_seconds", 1.0)
-    options.setdefault("connect_seconds", 1.0)
+    # Only servers that hang wait for these; the others answer at once.
+    patience = 0.5 if server.mode.startswith(("hang", "trickle")) else 10.0
+    options.setdefault("mail_seconds", patience)
+    options.setdefault("connect_seconds", patience)
     return SmtpTransport(server.url, "ada@example.com", **options)
+
+
+def wait_until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.02)
 
 
 def run(database, transport, now=START, fence=None, **options):
@@ -244,8 +259,18 @@ def test_each_way_a_server_fails_leaves_the_state_that_is_true(database, mode, e
             assert row.error
 
 
+@pytest.fixture
+def sqlite_database(tmp_path):
+    """One database is enough where it is the server that misbehaves."""
+    with _databases.migrated("sqlite", tmp_path) as url:
+        database = open_database(url)
+        yield database
+        database.dispose()
+
+
 @pytest.mark.parametrize("mode", [mode for mode, (state, _) in ANSWERS.items() if state != "sent"])
-def test_after_the_server_is_well_again_nothing_has_arrived_twice(database, mode):
+def test_after_the_server_is_well_again_nothing_has_arrived_twice(sqlite_database, mode):
+    database = sqlite_database
     queue(database, 2)
     clock = FakeClock()
     with wild_server(mode) as server:
@@ -275,6 +300,23 @@ def test_a_server_that_fails_before_the_recipient_burns_nobody(database):
     assert "secret" not in outcome.stopped
     rows = deliveries(database)
     assert {(row.state, row.attempts, row.claimed_by) for row in rows} == {("queued", 0, None)}
+
+
+def test_a_server_that_asks_for_a_login_gets_it(sqlite_database):
+    queue(sqlite_database)
+    with wild_server() as server:
+        url = server.url.replace("smtp://", "smtp://user%40x:p%2Fw@")
+        assert run(sqlite_database, SmtpTransport(url, "ada@example.com")).sent == 1
+        [said] = [line for line in server.commands if line.startswith("AUTH PLAIN")]
+    assert base64.b64decode(said.split()[2]) == b"\0user@x\0p/w"
+
+
+def test_a_server_that_can_not_upgrade_to_tls_gets_no_mail(sqlite_database):
+    queue(sqlite_database)
+    with wild_server() as server:
+        outcome = run(sqlite_database, SmtpTransport(f"{server.url}?starttls=1", "a@example.com"))
+        assert "STARTTLS" in outcome.stopped
+        assert not server.bodies
 
 
 def test_a_server_that_failed_is_left_alone_for_a_while(database):
@@ -326,7 +368,7 @@ def test_mail_after_a_deferred_one_still_leaves(database):
 
 
 def test_two_senders_at_once_send_each_mail_once(database, smtp_server):
-    queue(database, 120)
+    queue(database, 60)
     outcomes = []
     barrier = threading.Barrier(2)
 
@@ -340,8 +382,8 @@ def test_two_senders_at_once_send_each_mail_once(database, smtp_server):
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sum(outcome.sent for outcome in outcomes) == 120
-    assert len(smtp_server.bodies) == 120
+    assert sum(outcome.sent for outcome in outcomes) == 60
+    assert len(smtp_server.bodies) == 60
     assert set(smtp_server.bodies.values()) == {1}
     assert states(database) == {"sent": 120}
 
@@ -491,6 +533,73 @@ def test_whoever_unsubscribes_before_the_wire_gets_no_mail(database):
     outcome = run(database, Hesitant())
     assert (outcome.sent, outcome.suppressed) == (0, 1)
     assert deliveries(database)[0].reason == "unsubscribed"
+
+
+def test_unsubscribing_waits_for_a_mail_that_is_about_to_leave(database, monkeypatch):
+    """Either the wish is committed first and no mail leaves, or the mark is, and it does."""
+    [person_id] = queue(database)
+    done = threading.Event()
+    seen_before_commit = []
+    threads = []
+
+    def unsubscribe() -> None:
+        with database.write() as session:
+            session.get(PersonRow, person_id).unsubscribed_at = START
+        done.set()
+
+    real = delivery_claim.mark_on_wire
+
+    def mark_then_race(*args, **kwargs):
+        marked = real(*args, **kwargs)
+        threads.append(threading.Thread(target=unsubscribe))
+        threads[0].start()
+        seen_before_commit.append(done.wait(0.3))
+        return marked
+
+    monkeypatch.setattr(delivery_claim, "mark_on_wire", mark_then_race)
+    assert run(database, OutboxTransport()).sent == 1
+    threads[0].join(10)
+    assert seen_before_commit == [False]
+    assert done.is_set()
+
+
+SENDER = """
+import sys
+from datetime import datetime
+from flask_engage.automation.lease import Fence
+from flask_engage.delivery.outgoing import deliver_due
+from flask_engage.delivery.smtp import SmtpTransport
+from flask_engage.settings import Settings
+from flask_engage.store.engine import open_database
+from flask_engage.store.lease import LeaseRow
+
+database = open_database(sys.argv[1])
+now = datetime.fromisoformat(sys.argv[3])
+with database.write() as session:
+    session.merge(LeaseRow(name="scheduler", holder="x", epoch=1, expires_at=now))
+settings = Settings.from_config({"ENGAGE_MAIL_FROM": "ada@example.com"})
+deliver_due(database, settings, now, SmtpTransport(sys.argv[2], "ada@example.com"), Fence(1))
+"""
+
+
+def test_a_sender_killed_in_the_middle_of_a_mail_leaves_that_one_unknown(database):
+    queue(database, 5)
+    url = database.engine.url.render_as_string(hide_password=False)
+    with wild_server("wait_after_dot") as server:
+        sender = subprocess.Popen(
+            [sys.executable, "-c", SENDER, url, server.url, START.isoformat()]
+        )
+        assert server.at_data.wait(20)
+        wait_until(lambda: server.bodies)
+        sender.kill()
+        sender.wait(10)
+        server.mode = "ok"
+        server.go_on.set()
+        outcome = run(database, smtp(server), fence=SomeFence(2))
+        assert (outcome.unknown, outcome.sent) == (1, 4)
+        assert states(database) == {"unknown": 1, "sent": 4}
+        assert len(server.bodies) == 5
+        assert set(server.bodies.values()) == {1}
 
 
 def test_a_failing_database_after_the_wire_does_not_lose_that_a_mail_was_taken(

@@ -203,6 +203,14 @@ def test_any_body_leaves_the_page_harmless(body):
         assert_harmless(html)
 
 
+def test_address_in_the_text_becomes_a_link_and_one_in_a_name_does_not():
+    html = in_app("see https://ok.example/a, {{ name }}", name="https://evil.example").html
+    assert html == (
+        '<p>see <a href="https://ok.example/a" rel="noopener noreferrer">https://ok.example/a</a>, '
+        "https://evil.example</p>"
+    )
+
+
 # --- mail ------------------------------------------------------------------------------------
 
 BASE = {"base_url": "https://app.example.com"}
