@@ -75,27 +75,20 @@ class Outcome:
 
 def apply(session: Session, facts: Sequence[Fact], rules: Rules, now: datetime) -> Outcome:
     """Store `facts`, in their order."""
+    erased = erased_at(session, {fact.user_id for fact in facts})
+    facts = [f for f in facts if f.user_id not in erased or f.at > erased[f.user_id]]
     people = lock_people(session, {fact.user_id for fact in facts}, now)
-    facts = _without_erased(session, facts, people)
-    return _Batch(session, facts, people, rules, now).apply()
+    return _Batch(session, _of_the_living(facts, people), people, rules, now).apply()
 
 
-def _without_erased(
-    session: Session, facts: Sequence[Fact], people: dict[str, PersonState]
-) -> list[Fact]:
-    """Drop what was said of somebody before they were erased or deleted.
-
-    Who was deleted and is seen again begins anew.
-    """
-    erased = erased_at(session, people)
-    for user_id, person in people.items():
-        if person.deleted_at is not None:
-            erased[user_id] = max(person.deleted_at, erased.get(user_id, person.deleted_at))
-    kept = [
-        fact
-        for fact in facts
-        if fact.user_id in people and (fact.user_id not in erased or fact.at > erased[fact.user_id])
-    ]
+def _of_the_living(facts: Sequence[Fact], people: dict[str, PersonState]) -> list[Fact]:
+    """Drop what was said of people before they were deleted; who is seen again begins anew."""
+    kept = []
+    for fact in facts:
+        person = people.get(fact.user_id)
+        if person is None or (person.deleted_at is not None and fact.at <= person.deleted_at):
+            continue
+        kept.append(fact)
     for fact in kept:
         people[fact.user_id].deleted_at = None
     return kept

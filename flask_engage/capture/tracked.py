@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from flask import Response, after_this_request, has_request_context, request
 
 from .._state import EngageState
+from ..errors import InvalidFact
 from ..types import AttributeValue, PropertyValue
 from .buffer import RequestBuffer, Who
 from .exclusions import refuses_tracking, untracked
@@ -138,7 +139,7 @@ def _whom(state: EngageState, user: Any, what: str) -> Who | None:
     if not state.settings.ENABLED:
         return None
     if user is not None:
-        return who_is(state, user)
+        return _named(state, user)
     if not has_request_context():
         _log.warning("flask_engage: %s needs user=… outside of a request; not recorded.", what)
         return None
@@ -148,6 +149,22 @@ def _whom(state: EngageState, user: Any, what: str) -> Who | None:
     with state.guard.guarded("looking who is logged in"):
         found.append(current_identity(state))
     return found[0] if found else None
+
+
+def _named(state: EngageState, user: Any) -> Who | None:
+    """Return who `user` is; None also if the host's ``identify`` fails.
+
+    :raises InvalidFact: if it is nobody at all, which is the caller's error.
+    """
+    wrong: InvalidFact | None = None
+    with state.guard.guarded("looking who somebody is"):
+        try:
+            return who_is(state, user)
+        except InvalidFact as error:
+            wrong = error
+    if wrong is not None:
+        raise wrong
+    return None
 
 
 def _buffer_of(who: Who) -> RequestBuffer | None:
