@@ -24,7 +24,7 @@ csrf = CSRFProtect()
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Build Paperkite. `EXAMPLE_ENGAGE=False` in `config` leaves Flask-Engage out."""
+    """Build Paperkite. `EXAMPLE_ENGAGE=False` in `config` switches Flask-Engage off."""
     app = Flask(__name__, instance_path=os.environ.get("PAPERKITE_INSTANCE"))
     settings.configure(app, config)
     db.init_app(app)
@@ -37,8 +37,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.register_error_handler(404, _not_found)
     app.register_error_handler(CSRFError, _stale_form)
     app.after_request(_secure)
-    if app.config["EXAMPLE_ENGAGE"]:
-        attach(app)
+    attach(app)
     return app
 
 

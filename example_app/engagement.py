@@ -16,9 +16,13 @@ from flask_engage import Email, Engage, Identity, Operator, ago, attr, did, host
 
 engage = Engage()
 
+ATTRIBUTES = ("has added twitter service", "writing", "inviting")
+"""What is computed by the hour below; the seeder computes it at once."""
+
 
 def attach(app: Flask) -> None:
-    """Switch Flask-Engage on for this application."""
+    """Attach Flask-Engage to this application; switched off, it does nothing at all."""
+    app.config.setdefault("ENGAGE_ENABLED", app.config["EXAMPLE_ENGAGE"])
     engage.init_app(app, db, user_model=User)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import MetaData, insert, inspect, select
 from werkzeug.security import generate_password_hash
 
 from example_app import demo
-from example_app.engagement import engage
+from example_app.engagement import ATTRIBUTES, engage
 from example_app.models import Export, Invite, Newsletter, Section, User, db
 from example_app.seeding.story import Fact, Past, Sighting, invent
 
@@ -104,24 +104,42 @@ def _write_rows(past: Past) -> None:
 
 
 def _tell(past: Past) -> int:
-    """Tell Flask-Engage who was here and what they did, in the order in which it happened."""
+    """Tell Flask-Engage who was here and what they did, in the order in which it happened.
+
+    Returns how many facts it has taken.
+    """
+    click.get_current_context().invoke(_engage_command("upgrade"))
     happenings: Iterator[Sighting | Fact] = merge(
         past.sightings, past.facts, key=lambda happening: happening.at
     )
-    for happening in happenings:
-        if isinstance(happening, Sighting):
-            engage.seen(happening.user_id, at=happening.at, hits=happening.hits)
-        else:
-            engage.track(
-                happening.name,
-                happening.properties,
-                user=happening.user_id,
-                at=happening.at,
-                id=happening.id,
-            )
-    for row in past.users[1:]:
-        engage.set_attributes({"plan": row["plan"]}, user=row["id"])
-    return engage.flush()
+    told = sum(map(_tell_one, happenings))
+    engage.flush()
+    engage.sync()
+    for name in ATTRIBUTES:
+        engage.refresh(name)
+    return told
+
+
+def _tell_one(happening: Sighting | Fact) -> bool:
+    if isinstance(happening, Sighting):
+        taken = engage.seen(happening.user_id, at=happening.at, hits=happening.hits)
+    else:
+        taken = engage.track(
+            happening.name,
+            happening.properties,
+            user=happening.user_id,
+            at=happening.at,
+            id=happening.id,
+        )
+    if not taken:
+        raise click.ClickException("Flask-Engage takes no more facts; see: flask engage doctor")
+    return True
+
+
+def _engage_command(name: str) -> click.Command:
+    group = current_app.cli.commands["engage"]
+    assert isinstance(group, click.Group)
+    return group.commands[name]
 
 
 @click.command("demo-accounts", help="Say where to look, and how to log in.")

@@ -176,7 +176,7 @@ class _Author:
             at = self._upgrade(at)
         minutes = (at - started).total_seconds() / 60
         self.past.sightings.append(Sighting(started, self.id, random.randint(1, 3)))
-        if minutes > 1:
+        if minutes > 5:  # a session that is worth its length
             self.past.sightings.append(Sighting(at, self.id, 1 + int(minutes)))
 
     def _begin(self, at: datetime) -> datetime:

@@ -13,7 +13,8 @@ from flask import Flask
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from example_app import create_app
+import example_app
+from example_app import create_app, engagement
 from example_app.models import User, db
 
 MakePaperkite = Callable[..., Flask]
@@ -92,10 +93,18 @@ def make_paperkite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePaper
     return make
 
 
-@pytest.fixture(params=[True, False], ids=["attached", "detached"])
-def paperkite(request: pytest.FixtureRequest, make_paperkite: MakePaperkite) -> Flask:
-    """The application, with Flask-Engage and without: every test holds for both."""
-    return make_paperkite(EXAMPLE_ENGAGE=request.param)
+@pytest.fixture(params=["attached", "switched off", "absent"])
+def paperkite(
+    request: pytest.FixtureRequest, make_paperkite: MakePaperkite, monkeypatch: pytest.MonkeyPatch
+) -> Flask:
+    """The application, with Flask-Engage and without: every test holds for all of them."""
+    if request.param == "absent":
+        monkeypatch.setattr(example_app, "attach", lambda app: None)
+        for verb in ("track", "set_attributes"):
+            monkeypatch.setattr(engagement.engage, verb, lambda *_, **__: False)
+    app = make_paperkite(EXAMPLE_ENGAGE=request.param == "attached")
+    assert ("engage" in app.extensions) is (request.param != "absent")
+    return app
 
 
 @pytest.fixture
