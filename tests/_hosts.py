@@ -78,8 +78,10 @@ class Host:
             return int(user.id)
 
     def dispose(self) -> None:
-        """Close the pools of all apps of this host."""
+        """Close the pools of all apps of this host, and ours beside them."""
         for app in self._apps:
+            if state := app.extensions.get("engage"):
+                state.ready.database().dispose()
             with app.app_context():
                 self.engine_of(app).dispose()
 

@@ -33,7 +33,7 @@ _YEAR: Final = 365 * 24 * 3600
 class Report(msgspec.Struct):
     """What became of a message in the browser."""
 
-    delivery: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    delivery: Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z_-]{1,64}\Z")]
     """The delivery's public id."""
     kind: Literal["shown", "opened", "clicked", "dismissed"]
     button: Annotated[int, msgspec.Meta(ge=0, lt=100)] | None = None
