@@ -7,6 +7,7 @@ own migrations know nothing of this.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -33,6 +34,8 @@ _LOCK_NUMBER = 7_310_517_260_913_001
 """Any constant will do for PostgreSQL's advisory lock, as long as it is always the same."""
 _LOCK_WAIT_SECONDS = 120
 _FOLDER = Path(__file__).parent / "migrations"
+_ALEMBIC = threading.Lock()
+"""Alembic keeps its context in module globals: one thread of a process at a time."""
 
 
 class SchemaState(StrEnum):
@@ -146,13 +149,15 @@ def _config(connection: Connection) -> Config:
 def _run_alembic(connection: Connection) -> None:
     from alembic import command
 
-    command.upgrade(_config(connection), "head")
+    with _ALEMBIC:
+        command.upgrade(_config(connection), "head")
 
 
 def _stamp(connection: Connection) -> None:
     from alembic import command
 
-    command.stamp(_config(connection), "head")
+    with _ALEMBIC:
+        command.stamp(_config(connection), "head")
 
 
 @contextmanager

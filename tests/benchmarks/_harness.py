@@ -32,25 +32,27 @@ class Result:
     what: str
     """One sentence: what is timed, and against what."""
     yardstick: str
-    """The variant that the others are compared with."""
+    """The variant that the others are compared with, unless `against` names another."""
     size: Mapping[str, int]
     """How much was measured: rounds, rows and the like."""
     medians: dict[str, list[float]] = field(default_factory=dict)
     """The median of each round, in seconds per operation."""
     samples: dict[str, list[float]] = field(default_factory=dict)
     """Every single operation, in seconds."""
+    against: dict[str, str] = field(default_factory=dict)
+    """Variants that have a yardstick of their own."""
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per variant, in microseconds; the yardstick comes first."""
-        base = statistics.median(self.medians[self.yardstick])
         rows = []
         for variant, medians in self.medians.items():
+            yardstick = self.medians[self.against.get(variant, self.yardstick)]
+            base = statistics.median(yardstick)
             median = statistics.median(medians)
             single = sorted(self.samples[variant])
             # Per round, so that a drift between the rounds cancels out.
             added = statistics.median(
-                mine - theirs
-                for mine, theirs in zip(medians, self.medians[self.yardstick], strict=True)
+                mine - theirs for mine, theirs in zip(medians, yardstick, strict=True)
             )
             rows.append(
                 {

@@ -144,7 +144,12 @@ def run(size: Size) -> Result:
             "plain": requests_of(host()),
             "plain, empty hook": requests_of(with_empty_hook()),
             "engage": flushed(engage, app, requests_of(app)),
-            "engage, nobody logged in": requests_of(app, logged_in=False),
             "engage, writer at work": flushed(busy_engage, busy, requests_of(busy)),
+            "nobody logged in: plain": requests_of(host(), logged_in=False),
+            "nobody logged in: engage": requests_of(app, logged_in=False),
         }
-        return interleaved(result, variants, rounds=rounds, each=each)
+        result.against = {"nobody logged in: engage": "nobody logged in: plain"}
+        interleaved(result, variants, rounds=rounds, each=each)
+        for measured in (app, busy):
+            measured.extensions["engage"].recorder.close()
+        return result

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,25 @@ def test_without_an_app_context_two_apps_are_ambiguous(
             engage.flush()
     else:
         assert engage.flush() == 0
+
+
+def test_apps_that_meet_their_databases_at_once_all_get_their_tables(tmp_path: Path) -> None:
+    engage = Engage()
+    apps = []
+    for number in range(6):
+        app = Flask(f"app{number}")
+        app.config.update(SECRET_KEY="a secret of sixteen bytes and more", TESTING=True)
+        app.config.update(ENGAGE_JOURNAL_DIR=str(tmp_path / f"journal{number}"))
+        engage.init_app(app, f"sqlite:///{tmp_path / f'{number}.sqlite3'}")
+        apps.append(app)
+    start = threading.Barrier(len(apps))
+
+    def count(app: Flask) -> int:
+        start.wait(20)
+        with app.app_context():
+            return engage.people(everyone).count()
+
+    with ThreadPoolExecutor(len(apps)) as pool:
+        assert list(pool.map(count, apps)) == [0] * len(apps)
+    for app in apps:
+        app.extensions["engage"].ready.database().dispose()
