@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from .._clock import Clock
 from .._guard import Guard
@@ -59,20 +60,53 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What is announced once the host's transaction has committed."""
+
+    transaction: SessionTransaction | None
+    """The one it is part of: a savepoint of the host's, or the outermost."""
+    outcome: Outcome
+    announce: Announcer
+
+
+_KEY = "engage_waiting"
+
+
 def _announce_after_commit(host_session: Any, outcome: Outcome, announce: Announcer) -> None:
     session: Session = getattr(host_session, "registry", lambda: host_session)()
+    if _KEY not in session.info:
+        session.info[_KEY] = []
+        # Once a session, for good: a listener can't be removed while it is being called.
+        event.listen(session, "after_commit", _committed)
+        event.listen(session, "after_soft_rollback", _rolled_back)
+        event.listen(session, "after_transaction_end", _ended)
+    transaction = session.get_nested_transaction() or session.get_transaction()
+    _waiting(session).append(_Waiting(transaction, outcome, announce))
 
-    def committed(_session: Session) -> None:
-        forget()
-        announce(outcome)
 
-    def rolled_back(_session: Session, previous: Any) -> None:
-        if previous.nested is False and previous.parent is None:
-            forget()
+def _waiting(session: Session) -> list[_Waiting]:
+    found: list[_Waiting] = session.info[_KEY]
+    return found
 
-    def forget() -> None:
-        event.remove(session, "after_commit", committed)
-        event.remove(session, "after_soft_rollback", rolled_back)
 
-    event.listen(session, "after_commit", committed)
-    event.listen(session, "after_soft_rollback", rolled_back)
+def _committed(session: Session) -> None:
+    savepoint = session.get_nested_transaction()
+    if savepoint is not None:  # released: it stands or falls with what is around it
+        for item in _waiting(session):
+            if item.transaction is savepoint:
+                item.transaction = savepoint.parent
+        return
+    done = _waiting(session).copy()
+    _waiting(session).clear()
+    for item in done:
+        item.announce(item.outcome)
+
+
+def _rolled_back(session: Session, previous: SessionTransaction) -> None:
+    _waiting(session)[:] = [i for i in _waiting(session) if i.transaction is not previous]
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        _waiting(session).clear()  # also where the host closed it with neither word

@@ -1,0 +1,140 @@
+"""Facts in the host's own transaction share its fate, and never spoil it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+
+from flask_engage import signals
+from flask_engage._guard import Guard
+from flask_engage.capture.facts import Event
+from flask_engage.capture.recorder import Recorder
+from flask_engage.store.engine import Database
+from flask_engage.store.event import EventRow
+from flask_engage.store.person import PersonRow
+from tests._clock import START
+from tests.capture._recorders import FakeApp, Recorders, table
+
+metadata = sa.MetaData()
+orders = sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True))
+
+
+@pytest.fixture
+def host_engine(migrated_url: str) -> Iterator[sa.Engine]:
+    """The host's own engine, with the drivers' usual ways."""
+    engine = sa.create_engine(migrated_url)
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def _orders(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(orders)) or 0
+
+
+FACT = Event(START, "7", "paid invoice", {"amount": 40}, "inv-991")
+
+
+def test_a_fact_commits_with_the_hosts_work(
+    database: Database, recorder: Recorder, host_engine: sa.Engine
+) -> None:
+    with Session(host_engine) as session:
+        session.execute(orders.insert(), {"id": 1})
+        assert recorder.write_in_session(session, FACT)
+        session.execute(orders.insert(), {"id": 2})
+        session.commit()
+    assert _orders(host_engine) == 2
+    assert table(database, EventRow, "name", "properties") == [("paid invoice", {"amount": 40})]
+
+
+@pytest.mark.parametrize("host_wrote_before", [True, False])
+def test_a_fact_goes_when_the_host_rolls_back(
+    database: Database, recorder: Recorder, host_engine: sa.Engine, host_wrote_before: bool
+) -> None:
+    with Session(host_engine) as session:
+        if host_wrote_before:
+            session.execute(orders.insert(), {"id": 1})
+        assert recorder.write_in_session(session, FACT)
+        session.rollback()
+    assert _orders(host_engine) == 0
+    assert table(database, EventRow, "name") == []
+    assert table(database, PersonRow, "user_id") == []
+    with Session(host_engine) as session:
+        assert recorder.write_in_session(session, FACT), "its id is free again"
+        session.commit()
+    assert table(database, EventRow, "name") == [("paid invoice",)]
+
+
+def test_a_failure_of_ours_leaves_the_hosts_rows(
+    database: Database, recorders: Recorders, host_engine: sa.Engine
+) -> None:
+    """On PostgreSQL a statement that fails would otherwise end the host's transaction."""
+    with host_engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE engage_event_total"))
+    try:
+        recorder = recorders(guard=Guard(lambda: False))
+        with Session(host_engine) as session:
+            session.execute(orders.insert(), {"id": 1})
+            assert not recorder.write_in_session(session, FACT)
+            session.execute(orders.insert(), {"id": 2})
+            session.commit()
+        assert _orders(host_engine) == 2
+        assert table(database, EventRow, "name") == []
+        assert table(database, PersonRow, "user_id") == []
+    finally:
+        from flask_engage.store.event import EventTotalRow
+
+        EventTotalRow.__table__.create(host_engine)  # type: ignore[attr-defined]
+
+
+def test_the_hosts_pending_objects_are_not_flushed(
+    recorder: Recorder, host_engine: sa.Engine
+) -> None:
+    flushed: list[Any] = []
+    with Session(host_engine) as session:
+        sa.event.listen(session, "before_flush", lambda *_: flushed.append(1))
+        session.add(PersonRow(user_id="pending"))
+        assert recorder.write_in_session(session, FACT)
+        assert flushed == []
+        session.rollback()
+
+
+def test_the_same_id_is_stored_once_also_in_the_hosts_transaction(
+    database: Database, recorder: Recorder, host_engine: sa.Engine
+) -> None:
+    for _ in range(2):
+        with Session(host_engine) as session:
+            assert recorder.write_in_session(session, FACT)
+            session.commit()
+    assert recorder.append(FACT)
+    recorder.flush()
+    assert table(database, EventRow, "name") == [("paid invoice",)]
+
+
+def test_a_scoped_session_will_do_and_signals_follow_the_commit(
+    recorders: Recorders, host_engine: sa.Engine
+) -> None:
+    app = FakeApp()
+    recorder = recorders(app=app)
+    heard: list[str] = []
+
+    def receiver(_sender: Any, name: str, **_: Any) -> None:
+        heard.append(name)
+
+    signals.event_tracked.connect(receiver, sender=app)
+    scope = scoped_session(sessionmaker(host_engine))
+    assert recorder.write_in_session(scope, FACT)
+    scope.rollback()
+    assert heard == []
+    assert recorder.write_in_session(scope, FACT)
+    assert heard == []
+    scope.commit()
+    assert heard == ["paid invoice"]
+    scope.commit()
+    assert heard == ["paid invoice"]
+    scope.remove()
