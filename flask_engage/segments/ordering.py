@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, literal, not_, or_
+from sqlalchemy import BigInteger, ColumnElement, String, and_, literal, not_, or_
 
 from ..errors import InvalidFilter
 from ..store.attribute import RelationshipRow
@@ -23,6 +24,7 @@ from .comparison import iso_time
 from .compile import COLUMNS
 from .fields import FIELDS, field_kind
 from .json_sql import Member, any_exists, number_literal
+from .profiles import number
 from .values import Kind, checked_name, checked_text, did_you_mean
 
 ATTRIBUTE_PREFIX = "attr:"
@@ -81,7 +83,7 @@ def stretches(sort: str, *, descending: bool, dialect: str) -> list[Stretch]:
         return halves[::-1] if descending else halves
     if sort == "relationship":
         column = RelationshipRow.hearts
-        having = Stretch(column.is_not(None), column, lambda _row, hearts: hearts, _number)
+        having = Stretch(column.is_not(None), column, lambda _row, hearts: hearts, _whole)
         return [having, Stretch(column.is_(None))]
     return _by_column(sort)
 
@@ -94,7 +96,7 @@ def _by_column(sort: str) -> list[Stretch]:
         value = getattr(row, column.key)
         return value.isoformat() if isinstance(value, datetime) else value
 
-    bound = {"s": _text, "n": _number, "t": _time}[kind]
+    bound = {"s": _text, "n": _whole, "t": _time}[kind]
     having = Stretch(column.is_not(None), column, value_of, bound)
     return [having] if sort == "sessions" else [having, Stretch(column.is_(None))]
 
@@ -115,7 +117,10 @@ def _by_attribute(name: str, descending: bool, dialect: str) -> list[Stretch]:
         }
         column = members[kind].value(kind)
         return Stretch(
-            members[kind].exists(), column, lambda row, _: row.attributes.get(key), bounds[kind]
+            members[kind].exists(),
+            column,
+            lambda row, _hearts: number(row.attributes.get(key)),
+            bounds[kind],
         )
 
     found = [stretch(kind) for kind in kinds]
@@ -129,9 +134,10 @@ def _text(value: CursorValue) -> ColumnElement[Any]:
     return literal(checked_text(value), String())
 
 
-def _number(value: CursorValue) -> ColumnElement[Any]:
-    number = _checked_number(value)
-    return literal(number, Double() if isinstance(number, float) else BigInteger())
+def _whole(value: CursorValue) -> ColumnElement[Any]:
+    if type(value) is not int:
+        raise InvalidFilter("The cursor is not one of ours.")
+    return literal(_checked_number(value), BigInteger())
 
 
 def _time(value: CursorValue) -> ColumnElement[Any]:
@@ -139,10 +145,9 @@ def _time(value: CursorValue) -> ColumnElement[Any]:
 
 
 def _checked_number(value: CursorValue) -> int | float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**64:
-        if isinstance(value, float) or -(2**63) <= value < 2**63:
-            return value
-    elif isinstance(value, float) and value == value and abs(value) != float("inf"):
+    if isinstance(value, float) and isfinite(value):
+        return value
+    if type(value) is int and -(2**63) <= value < 2**63:
         return value
     raise InvalidFilter("The cursor is not one of ours.")
 

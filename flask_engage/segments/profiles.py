@@ -104,5 +104,14 @@ def _attributes(stored: Mapping[str, Any]) -> dict[str, AttributeValue]:
     found: dict[str, AttributeValue] = {}
     for key in sorted(stored, key=lambda key: key[2:]):
         value = stored[key]
-        found[key[2:]] = datetime.fromisoformat(value) if key.startswith("t:") else value
+        found[key[2:]] = datetime.fromisoformat(value) if key.startswith("t:") else number(value)
     return found
+
+
+def number(value: Any) -> Any:
+    """Return a number as it went in: PostgreSQL gives 1e300 back as a whole number.
+
+    Whole numbers of ours have at most 64 bits. Anything else is returned as it is.
+    """
+    large = type(value) is int and not -(2**63) <= value < 2**63
+    return float(value) if large else value

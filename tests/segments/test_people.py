@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -160,9 +160,11 @@ SORTS = [name for name, kind in FIELDS.items() if kind != "tags"] + ["attr:plan"
 
 @settings(
     max_examples=8,
+    phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes here
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+@example(world=[Somebody({}, {"plan": v}) for v in (1e300, 5, 2**63 - 1)], limit=1, down=True)
 @given(world=st.lists(somebody(), max_size=12), limit=st.integers(1, 5), down=st.booleans())
 def test_pages_hold_everybody_once_in_order_there_and_back(
     database: Database, people_of: Callable[..., People], world: list[Somebody], limit: int,
@@ -269,7 +271,9 @@ BAD_VALUES = [
     ("sessions", True),
     ("sessions", 2**63),
     ("sessions", float("inf")),
+    ("sessions", 2.5),
     ("attr:x", "text for a number"),
+    ("attr:x", 10**300),
 ]
 
 

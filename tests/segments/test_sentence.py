@@ -84,7 +84,7 @@ def test_a_filter_reads_as_a_sentence(wanted: Filter, sentence: str) -> None:
     assert wanted.describe() == sentence
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(filters(), min_size=20, max_size=60))
 def test_different_filters_read_differently(wanted: list[Filter]) -> None:
     different = set(wanted)
