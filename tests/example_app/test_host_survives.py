@@ -65,7 +65,7 @@ def test_host_answers_while_our_database_is_down(make_paperkite: MakePaperkite, 
 
 def test_host_answers_while_identify_raises(make_paperkite: MakePaperkite, caplog, monkeypatch):
     monkeypatch.setattr(engagement.engage._registry, "identify", _broken)
-    tour(make_paperkite(ENGAGE_RAISE_ERRORS=False))
+    tour(_with_tables(make_paperkite(ENGAGE_RAISE_ERRORS=False)))
     _expect_warnings(
         caplog, "noticing a request", "looking who is logged in", "looking who somebody is"
     )
@@ -73,7 +73,7 @@ def test_host_answers_while_identify_raises(make_paperkite: MakePaperkite, caplo
 
 def test_host_answers_while_operator_raises(make_paperkite: MakePaperkite, caplog, monkeypatch):
     monkeypatch.setattr(engagement.engage._registry, "operator", _broken)
-    app = make_paperkite(ENGAGE_RAISE_ERRORS=False)
+    app = _with_tables(make_paperkite(ENGAGE_RAISE_ERRORS=False))
     tour(app)
     ada = Visitor(app).log_in("ada@letters.example")
     assert [ada.get("/engage/") for _ in range(3)] == [404, 404, 404]
@@ -84,10 +84,13 @@ def test_host_answers_while_our_journal_is_broken(
     make_paperkite: MakePaperkite, caplog, monkeypatch
 ):
     monkeypatch.setattr("flask_engage.capture.journal.Journal.append", _broken)
-    app = make_paperkite(ENGAGE_RAISE_ERRORS=False)
-    assert app.test_cli_runner().invoke(args=["engage", "upgrade"]).exit_code == 0
-    tour(app)
+    tour(_with_tables(make_paperkite(ENGAGE_RAISE_ERRORS=False)))
     _expect_warnings(caplog, "recording failed")
+
+
+def _with_tables(app: Flask) -> Flask:
+    assert app.test_cli_runner().invoke(args=["engage", "upgrade"]).exit_code == 0
+    return app
 
 
 def _broken(*_: object) -> None:
