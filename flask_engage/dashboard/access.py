@@ -1,0 +1,92 @@
+"""Who may open the dashboard: whom the host's callable names, and nobody else.
+
+To everybody else it does not exist: they get what an unknown address gets.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import g, request
+from flask.globals import request_ctx
+from werkzeug.exceptions import NotFound
+
+from .._state import EngageState
+from ..capture.identity import current_identity
+from ..types import Operator
+
+_NOBODY_IN_PARTICULAR = "operator"
+"""The id of an admin of whom the host only says that they may."""
+
+
+def operator_now(state: EngageState) -> Operator | None:
+    """Return who is at the dashboard on this request, or None if they may not be.
+
+    Exactly ``True`` makes an admin; an :class:`Operator` is what it says. Anything else that
+    the host's callable returns or raises denies. The host's session keeps its marks when it
+    does, so that the answer carries no header that another unknown address would not.
+    """
+    ask = state.registry.operator
+    if ask is None:
+        return None
+    session = getattr(request_ctx, "_session", None)
+    marks = None if session is None else (session.accessed, session.modified)
+    answer: object = None
+    with state.guard.contained("the operator callable"):
+        answer = ask()
+    if answer is True:
+        return _admin(state)
+    if isinstance(answer, Operator):
+        return answer
+    if session is not None and marks is not None:
+        session.accessed, session.modified = marks
+    return None
+
+
+def _admin(state: EngageState) -> Operator:
+    who = None
+    with state.guard.contained("identifying the operator"):
+        who = current_identity(state)
+    if who is None:
+        # Staff are often not recorded; the login still has an id to sign changes with.
+        return Operator(_login_id() or _NOBODY_IN_PARTICULAR)
+    return Operator(who.user_id, name=who.name or "", email=who.email)
+
+
+def _login_id() -> str | None:
+    get_id = getattr(g.get("_login_user"), "get_id", None)
+    found = get_id() if callable(get_id) else None
+    return None if found is None else str(found)
+
+
+def operator() -> Operator:
+    """Return the operator of this request; only after it has been let in."""
+    return cast("Operator", g._engage_operator)
+
+
+def is_let_in() -> bool:
+    """Tell whether this request has been let in."""
+    return g.get("_engage_operator") is not None
+
+
+def hide() -> NotFound:
+    """Return what an unknown address raises."""
+    return NotFound()
+
+
+def hides_routing(state: EngageState, paths: tuple[str, ...]) -> bool:
+    """Tell whether a failed routing of this request would give the dashboard away.
+
+    A wrong method is answered 405 and a doubled slash with a redirect, but only where there
+    is something. `paths` are those of the other blueprints under our prefix, which are public.
+    """
+    failure = request.routing_exception
+    if failure is None or isinstance(failure, NotFound):
+        return False
+    prefix = state.settings.URL_PREFIX
+    path = request.path
+    if path != prefix and not path.startswith(f"{prefix}/"):
+        return False
+    if path.startswith(tuple(f"{prefix}{other}/" for other in paths)):
+        return False
+    return operator_now(state) is None

@@ -1,0 +1,30 @@
+"""The front page."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from .._state import current_state
+from ..reports.overview import overview
+from ..reports.rules import rule_summaries
+from .chart import chart_of
+from .pages import page
+
+_RULES_SHOWN = 6
+
+
+def show() -> Response:
+    """Show who is active, who is new, what was read, and what goes out by itself."""
+    state = current_state()
+    database = state.ready.require()
+    with database.read() as session:
+        figures = overview(session, state.settings, state.clock())
+        rules = rule_summaries(session)
+    live = [rule for rule in rules if rule.status != "removed"]
+    return page(
+        "overview.html",
+        figures=figures,
+        chart=chart_of([day.active for day in figures.days]),
+        rules=live[:_RULES_SHOWN],
+        more_rules=max(0, len(live) - _RULES_SHOWN),
+    )

@@ -1,0 +1,77 @@
+"""Rules: what is sent by itself, how it goes, and stopping it."""
+
+from __future__ import annotations
+
+from flask import Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from .._state import EngageState, current_state
+from ..errors import InvalidFilter
+from ..reports.messages import is_source, recipients
+from ..reports.rules import RuleSummary, rule_summaries, rule_summary
+from ..store.rule import set_rule_status
+from .access import operator
+from .audit import note_in
+from .language import gettext as _
+from .messages import STATES, _place
+from .pages import page, to
+
+_ACTIONS = {"pause": ("live", "paused"), "resume": ("paused", "live")}
+
+
+def show_all() -> Response:
+    """Show every rule."""
+    state = current_state()
+    with state.ready.require().read() as session:
+        found = rule_summaries(session)
+    return page("rules.html", rules=found)
+
+
+def show(name: str) -> AnyResponse:
+    """Show one rule and whom it wrote to; with POST, pause or resume it."""
+    state = current_state()
+    wanted = request.args.get("state") or None
+    if wanted is not None and wanted not in STATES:
+        raise InvalidFilter(f"state: {wanted!r:.40} is none of {', '.join(STATES)}.")
+    after = _place(request.args.get("after"))
+    with state.ready.require().read() as session:
+        rule = rule_summary(session, name) if is_source(name) else None
+        if rule is None:
+            return page(
+                "problem.html",
+                404,
+                title=_("There is no such rule"),
+                text=_("Rules are written in the app's code with engage.auto_message()."),
+            )
+        found = recipients(session, rule.source, state=wanted, after=after)
+    if request.method == "POST":
+        return _change(state, rule)
+    return page(
+        "rule.html",
+        rule=rule,
+        found=found,
+        state=wanted,
+        states=STATES,
+        is_first=after is None,
+        done=request.args.get("done"),
+    )
+
+
+def _change(state: EngageState, rule: RuleSummary) -> AnyResponse:
+    action = request.form.get("action", "")
+    if action not in _ACTIONS:
+        raise InvalidFilter(f"action: {action!r:.40} is neither pause nor resume.")
+    before, after = _ACTIONS[action]
+    if rule.status == before:
+        who = operator()
+        reason = _("Paused by %(who)s.") % {"who": who.name or who.email or who.id}
+        with state.ready.require().write() as session:
+            set_rule_status(
+                session,
+                rule.name,
+                after,
+                state.clock(),
+                reason if after == "paused" else None,
+            )
+            note_in(session, state, f"{action} rule", rule.name, {"was": before})
+    return redirect(to("rule", name=rule.name, done=action), 303)
