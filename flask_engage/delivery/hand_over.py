@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from .._clock import Clock
 from ..errors import InvalidMessage
@@ -41,8 +43,8 @@ class HandOver:
     secret_keys: Sequence[str | bytes]
     clock: Clock
     outcome: Outcome
-    taken: list[Claim] = field(default_factory=list)
-    """Mails that a server has taken, where the database could not be told so far."""
+    taken: list[tuple[Claim, datetime]] = field(default_factory=list)
+    """Mails that a server has taken and when, where the database was not told so far."""
     words: dict[int, Email | InvalidMessage] = field(default_factory=dict)
 
     def send(self, ready: Ready) -> None:
@@ -123,50 +125,62 @@ class HandOver:
         except Refused as error:
             self._refused(claim, mail, error)
         except Uncertain as error:
-            with self.database.write() as session:
+            with self._transaction() as session:
                 steps.mark_unknown(session, claim, self.token, self.clock(), error=str(error))
             self.outcome.unknown += 1
         except TransportDown as error:
             self._put_back(claim, str(error))
             raise
         else:
-            self._mark_sent(claim, person)
+            self.taken.append((claim, self.clock()))
+            self._count_sent(claim, person)
+
+    def settle(self) -> None:
+        """Write down which mails have been taken, if that has not been done yet."""
+        if self.taken:
+            with self._transaction():
+                pass  # it does just that
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        """Open a transaction that first marks as sent what a server has taken before it.
+
+        So one commit tells of a mail's end and of the next one's start: a commit waits for the
+        disk, and would take longer than the mail. Never more than one mail is on the wire.
+        """
+        with self.database.write() as session:
+            for claim, moment in self.taken:
+                steps.mark_sent(session, claim, self.token, moment)
+            yield session
+        self.taken.clear()
 
     def _mark_on_wire(self, claim: Claim, mail: Mail) -> bool:
-        with self.database.write() as session:
+        with self._transaction() as session:
             return steps.mark_on_wire(
                 session, claim, self.token, self.clock(), mail.message_id, self.fenced
             )
 
-    def _mark_sent(self, claim: Claim, person: Person) -> None:
-        self.outcome.sent += 1
-        self.outcome.mails.append(SentMail(person.user_id, claim.source))
-        try:
-            with self.database.write() as session:
-                steps.mark_sent(session, claim, self.token, self.clock())
-        except DBAPIError:
-            # The mail is out; while this process lives it can still say so (see _finish).
-            self.taken.append(claim)
-            raise
-
     def _keep(self, claim: Claim, person: Person, mail: Mail) -> None:
         """Write a mail that stays in the house, in the transaction that marks it as sent."""
         now = self.clock()
-        with self.database.write() as session:
+        with self._transaction() as session:
             left = steps.mark_on_wire(
                 session, claim, self.token, now, mail.message_id, self.fenced
             ) and steps.mark_sent(session, claim, self.token, now)
             if left:
                 self.transport.record(session, mail, now)
         if left:
-            self.outcome.sent += 1
-            self.outcome.mails.append(SentMail(person.user_id, claim.source))
+            self._count_sent(claim, person)
         else:
             self._set_aside(claim)
 
+    def _count_sent(self, claim: Claim, person: Person) -> None:
+        self.outcome.sent += 1
+        self.outcome.mails.append(SentMail(person.user_id, claim.source))
+
     def _set_aside(self, claim: Claim) -> None:
         """Say why a mail did not leave, if it is the person; else the claim is another's."""
-        with self.database.write() as session:
+        with self._transaction() as session:
             row = person_rows(session, [claim.person_id]).get(claim.person_id)
             address = envelope_address(row.email) if row is not None and row.email else None
             reason = reason_against(row, address, self.settings)
@@ -181,7 +195,7 @@ class HandOver:
             self._fail(claim, "refused by the mail server", str(error))
             return
         now = self.clock()
-        with self.database.write() as session:
+        with self._transaction() as session:
             if steps.mark_failed(
                 session, claim, self.token, now, reason="bounced", error=str(error)
             ):
@@ -189,7 +203,7 @@ class HandOver:
         self.outcome.failed += 1
 
     def _fail(self, claim: Claim, reason: str, error: str) -> None:
-        with self.database.write() as session:
+        with self._transaction() as session:
             steps.mark_failed(session, claim, self.token, self.clock(), reason=reason, error=error)
         self.outcome.failed += 1
 
@@ -200,7 +214,7 @@ class HandOver:
         if later is None:
             self._fail(claim, f"not taken by the mail server in {attempts} tries", error)
             return
-        with self.database.write() as session:
+        with self._transaction() as session:
             steps.defer(
                 session, claim, self.token, now, not_before=later, attempts=attempts, error=error
             )
@@ -209,7 +223,7 @@ class HandOver:
     def _put_back(self, claim: Claim, error: str) -> None:
         """Queue a mail again that was marked as on the wire, and of which nothing has left."""
         now = self.clock()
-        with self.database.write() as session:
+        with self._transaction() as session:
             steps.defer(
                 session,
                 claim,

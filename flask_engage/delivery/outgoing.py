@@ -46,7 +46,7 @@ def deliver_due(
     """Send up to `limit` mails that are due; safe in several processes at once.
 
     :param now: what counts as due.
-    :param transport: from :func:`.transports.make_transport`; used by this thread alone.
+    :param transport: from :func:`.transports.make_transport`, kept between rounds.
     :param fence: under a lease, nothing is claimed or sent once it has changed hands.
     :param secret_keys: the host's, for the link that ends mail.
     :param still_matches: asked again for people of rules; see :mod:`.sifting`.
@@ -144,11 +144,11 @@ class _Round:
             except TransportDown as error:
                 work.outcome.stopped = str(error)
                 return
+        work.settle()
 
     def _finish(self) -> None:
-        """Give back what was claimed and not offered; say again what the server has taken."""
+        """Say what the server has taken; give back what was claimed and not offered."""
         work = self._hand_over
+        work.settle()
         with self._database.write() as session:
-            for claim in work.taken:
-                steps.mark_sent(session, claim, work.token, work.clock())
             steps.give_back(session, work.token, work.clock(), error=work.outcome.stopped)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -90,9 +91,19 @@ class SmtpTransport:
         self._mail_seconds = mail_seconds
         self._connect_seconds = connect_seconds
         self._tls_context = tls_context
-        self._connection: Connection | None = None
+        self._local = threading.local()
         self._failures = 0
         self._rest_until: datetime | None = None
+
+    @property
+    def _connection(self) -> Connection | None:
+        """The connection of this thread: the scheduler's and a caller's don't share one."""
+        found: Connection | None = getattr(self._local, "connection", None)
+        return found
+
+    @_connection.setter
+    def _connection(self, connection: Connection | None) -> None:
+        self._local.connection = connection
 
     def resting(self, now: datetime) -> bool:
         """Tell whether the server failed so lately that asking again is pointless."""

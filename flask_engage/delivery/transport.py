@@ -54,7 +54,7 @@ class Uncertain(MailProblem):
 
 
 class Transport(Protocol):
-    """A way out for mail. Used by one thread at a time."""
+    """A way out for mail. Several threads may use it, each for a round of its own."""
 
     @property
     def name(self) -> str:
