@@ -56,10 +56,11 @@ def end_of_body(document: bytes) -> int | None:
 
 def _may_be_text(document: bytes, position: int) -> bool:
     """Tell whether a comment or script may still be open at `position`."""
-    return any(
-        document.rfind(opens, 0, position) > document.rfind(closes, 0, position)
-        for opens, closes in ((b"<!--", b"-->"), (b"<script", b"</script"))
-    )
+    for opens, closes in ((b"<!--", b"-->"), (b"<script", b"</script")):
+        opened = document.rfind(opens, 0, position)
+        if opened >= 0 and document.find(closes, opened, position) < 0:
+            return True
+    return False
 
 
 def _search(document: bytes) -> int | None:

@@ -29,19 +29,26 @@ _STATUSES: Final = frozenset({200, 201, 202, 203})
 _FETCHED_AS_PAGE: Final = frozenset({"document", "iframe", "frame"})
 """Values of Sec-Fetch-Dest with which a browser shows what it gets as a page of its own."""
 
-_FRAGMENT_HEADERS: Final = ("HX-Request", "X-PJAX", "X-Up-Version", "Turbo-Frame")
+_ASKED_BY_SCRIPT: Final = frozenset(
+    {"HTTP_HX_REQUEST", "HTTP_X_PJAX", "HTTP_X_UP_VERSION", "HTTP_TURBO_FRAME"}
+)
+"""Request headers, as in the WSGI environment, of scripts that ask for a piece of a page."""
 
-_BOUND_TO_BYTES: Final = (
-    "Content-Encoding",
-    "Content-Range",
-    "Content-MD5",
-    "Digest",
-    "Content-Digest",
-    "Repr-Digest",
-    "Signature",
-    "Transfer-Encoding",
+_BOUND_TO_BYTES: Final = frozenset(
+    {
+        "content-encoding",
+        "content-range",
+        "content-md5",
+        "digest",
+        "content-digest",
+        "repr-digest",
+        "signature",
+        "transfer-encoding",
+    }
 )
 """With one of these the host has said something about its exact bytes that we'd make wrong."""
+
+_USUAL_TYPE: Final = "text/html; charset=utf-8"
 
 _NONCE: Final = re.compile(r"[A-Za-z0-9+/_-]{1,256}={0,2}")
 _POLICY_NONCE: Final = re.compile(r"(?:script-src(?:-elem)?|default-src)\s[^;]*'nonce-([^']+)'")
@@ -64,10 +71,19 @@ def tag(request: Request, prefix: str, nonce: str | None = None) -> Markup:
 
     The same for every user and, but for a nonce, for every request.
     """
-    base = Markup.escape(quote(request.script_root + prefix, safe="/~") + "/widget/")
+    start = _tag_start(request.script_root + prefix)
     allowed = Markup(' nonce="{}"').format(nonce) if nonce else ""
-    return Markup('<script src="{}engage.js?v={}" defer data-engage="{}"{}></script>').format(
-        base, script_version(), base, allowed
+    return start + allowed + _TAG_END
+
+
+_TAG_END: Final = Markup("></script>")
+
+
+@functools.lru_cache(maxsize=64)
+def _tag_start(root: str) -> Markup:
+    base = quote(root, safe="/~") + "/widget/"
+    return Markup('<script src="{}engage.js?v={}" defer data-engage="{}"').format(
+        base, script_version(), base
     )
 
 
@@ -107,62 +123,71 @@ def inject(
     document = b"".join(response.iter_encoded())
     if len(document) > LARGEST_PAGE or response.content_length not in (None, len(document)):
         return False
-    plain = tag(request, prefix)
     # A template may have placed the tag, with a nonce or without.
-    if plain.partition("></script>")[0].encode() in document:
+    if _tag_start(request.script_root + prefix).encode() in document:
         return False
     position = end_of_body(document)
     if position is None:
         return False
-    nonce = host_nonce(request, response, configured_nonce)
-    placed = tag(request, prefix, nonce).encode() if nonce else plain.encode()
+    placed = tag(request, prefix, host_nonce(request, response, configured_nonce)).encode()
     changed = document[:position] + placed + document[position:]
     response.set_data(changed)
     response.headers["Content-Length"] = str(len(changed))
     if mode == "users":
         # Somebody else's answer to the same address has no tag.
-        response.vary.add("Cookie")
+        if "Vary" in response.headers:
+            response.vary.add("Cookie")
+        else:
+            response.headers["Vary"] = "Cookie"
     return True
 
 
 def is_whole_page(response: Response, request: Request) -> bool:
     """Tell whether `response` is an HTML document that may be added to."""
     return (
-        response.status_code in _STATUSES
-        and request.method == "GET"
-        and response.mimetype == "text/html"
+        request.method == "GET"
+        and response.status_code in _STATUSES
+        and _is_html(response)
         and not response.direct_passthrough
         and response.is_sequence
-        and _is_utf8(response)
         and _is_for_a_page(request)
         and _is_unbound(response)
-        and not any(name.startswith("engage_") for name in request.blueprints)
+        and not (request.blueprint or "").startswith("engage_")
     )
 
 
-def _is_utf8(response: Response) -> bool:
-    charset = response.mimetype_params.get("charset", "")
-    return charset.strip("'\" ").lower() in ("utf-8", "utf8")
+def _is_html(response: Response) -> bool:
+    """Tell whether the body is said to be HTML in UTF-8."""
+    if response.content_type == _USUAL_TYPE:
+        return True
+    charset = response.mimetype_params.get("charset", "").strip("'\" ").lower()
+    return response.mimetype == "text/html" and charset in ("utf-8", "utf8")
 
 
 def _is_for_a_page(request: Request) -> bool:
     """Tell whether the browser will show the answer as a page, not hand it to a script."""
-    headers = request.headers
+    environ = request.environ
     return (
-        headers.get("X-Requested-With", "").lower() != "xmlhttprequest"
-        and headers.get("Sec-Fetch-Dest", "document") in _FETCHED_AS_PAGE
-        and not any(name in headers for name in _FRAGMENT_HEADERS)
+        environ.get("HTTP_SEC_FETCH_DEST", "document") in _FETCHED_AS_PAGE
+        and environ.get("HTTP_X_REQUESTED_WITH", "").lower() != "xmlhttprequest"
+        and _ASKED_BY_SCRIPT.isdisjoint(environ)
     )
 
 
 def _is_unbound(response: Response) -> bool:
     """Tell whether nothing in the headers depends on the exact bytes of the body."""
-    headers = response.headers
-    directives = ",".join(headers.getlist("Cache-Control")).lower()
-    return (
-        not any(name in headers for name in _BOUND_TO_BYTES)
-        # A range of these bytes may be asked for later, from a host that knows no tag.
-        and headers.get("Accept-Ranges", "none").lower() == "none"
-        and not headers.get("Content-Disposition", "").strip().lower().startswith("attachment")
-        and "no-transform" not in directives
-    )
+    for name, value in response.headers:
+        lowered = name.lower()
+        if (
+            lowered in _BOUND_TO_BYTES
+            # A range of these bytes may be asked for later, from a host that knows no tag.
+            or (lowered == "accept-ranges" and value.strip().lower() != "none")
+            or (lowered == "content-disposition" and _is_attachment(value))
+            or (lowered == "cache-control" and "no-transform" in value.lower())
+        ):
+            return False
+    return True
+
+
+def _is_attachment(disposition: str) -> bool:
+    return disposition.strip().lower().startswith("attachment")
