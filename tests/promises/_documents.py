@@ -4,6 +4,7 @@ The code blocks of a page, in order, are somebody who follows it:
 
 - ``python``: the next part of the file ``app.py``;
 - ``python`` after ``<!-- in a shell -->``: typed into ``flask shell``, with the app so far;
+- ``python`` after ``<!-- file: test_it.py -->``: that file;
 - ``console``: each line after ``$`` is run, and what follows it is what it prints (``...``
   stands for anything). ``flask run`` is left to run, the paths in
   ``<!-- meanwhile: /one /two -->`` before the block are opened, and it is stopped;

@@ -10,16 +10,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
 
-from tests._processes import environment, run_python
+from tests._processes import environment
 from tests._services import free_port
 from tests.promises._documents import Command, beginning, blocks, commands, pages
 from tests.promises._source import ROOT
+from tests.promises._starter import Starter
 
 RUN = {"python", "console"}
 NOT_RUN = {"text": "is no code"}
@@ -34,10 +37,18 @@ LEFT_OUT = {
 }
 
 SHELL = """
-import pathlib, sys, app
+import pathlib, app
 with app.app.app_context():
-    exec(compile(pathlib.Path(sys.argv[1]).read_text(), sys.argv[1], "exec"), vars(app))
+    source = pathlib.Path("typed.py").read_text()
+    exec(compile(source, "typed.py", "exec"), vars(app))
 """
+
+
+@pytest.fixture(scope="module")
+def starter() -> Iterator[Starter]:
+    starter = Starter(environment(FLASK_APP="app"))
+    yield starter
+    starter.close()
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
@@ -51,48 +62,52 @@ def test_every_block_is_run_or_is_text(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_works_as_written(page: Path, tmp_path: Path) -> None:
+def test_a_page_works_as_written(page: Path, tmp_path: Path, starter: Starter) -> None:
+    run = partial(run_in, starter, tmp_path)
     app = tmp_path / "app.py"
     source, run_before = beginning(page)
     app.write_text(source)
     for command in run_before:
-        follow(command, "", tmp_path)
+        follow(command, "", tmp_path, run)
     changed = False
     for block in blocks(page):
         try:
             if block.language == "python" and block.marker == "in a shell":
                 (tmp_path / "typed.py").write_text(block.text)
-                run("-c", SHELL, "typed.py", folder=tmp_path)
+                (tmp_path / "shell.py").write_text(SHELL)
+                run("shell")
                 changed = False
+            elif block.language == "python" and block.marker.startswith("file: "):
+                (tmp_path / block.marker.removeprefix("file: ")).write_text(block.text)
             elif block.language == "python":
                 app.write_text(app.read_text() + "\n" + block.text)
                 changed = True
             elif block.language == "console":
                 for command in commands(block):
-                    follow(command, block.marker, tmp_path)
+                    follow(command, block.marker, tmp_path, run)
         except AssertionError as error:
             raise AssertionError(f"{page.relative_to(ROOT)}:{block.line}: {error}") from error
     if changed:
-        run("-c", "import app", folder=tmp_path)
+        run("app")
 
 
-def run(*arguments: str, folder: Path) -> str:
-    result = run_python(
-        "-W", "error", *arguments, cwd=folder, FLASK_APP="app", PYTHONPATH=f"{ROOT}:{folder}"
-    )
-    assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
-    return result.stdout
+def run_in(starter: Starter, folder: Path, module: str, *arguments: str) -> str:
+    status, said = starter.run(module, *arguments, folder=folder)
+    assert status == 0, f"{module} {' '.join(arguments)}\n{said}"
+    return said
 
 
-def follow(command: Command, marker: str, folder: Path) -> None:
+def follow(command: Command, marker: str, folder: Path, run: Callable[..., str]) -> None:
     if command.words.startswith(tuple(LEFT_OUT)):
         return
     words = shlex.split(command.words)
-    assert words[0] == "flask", f"{command.words!r}: only flask commands can be run here"
+    assert words[0] in ("flask", "pytest"), f"{command.words!r}: this can't be run here"
+    if words[0] == "pytest":
+        words += ["-q", "-p", "no:cacheprovider", "-p", "flask_engage.testing"]
     if words[-1] == "run":
         serve(words, marker.removeprefix("meanwhile:").split(), folder)
         return
-    printed = run("-m", *words, folder=folder)
+    printed = run(*words)
     if command.expected is not None:
         same = doctest.OutputChecker().check_output(
             command.expected, printed, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
