@@ -20,11 +20,11 @@ from ..errors import InvalidFilter
 from ..store.attribute import RelationshipRow
 from ..store.base import UTCDateTime
 from ..store.person import PersonRow
+from ..store.profile import plain_number
 from .comparison import iso_time
 from .compile import COLUMNS
 from .fields import FIELDS, field_kind
 from .json_sql import Member, any_exists, number_literal
-from .profiles import number
 from .values import Kind, checked_name, checked_text, did_you_mean
 
 ATTRIBUTE_PREFIX = "attr:"
@@ -119,7 +119,7 @@ def _by_attribute(name: str, descending: bool, dialect: str) -> list[Stretch]:
         return Stretch(
             members[kind].exists(),
             column,
-            lambda row, _hearts: number(row.attributes.get(key)),
+            lambda row, _hearts: plain_number(row.attributes.get(key)),
             bounds[kind],
         )
 

@@ -45,9 +45,18 @@ def profiles_of(session: Session, rows: Collection[PersonRow]) -> dict[int, Pers
 def attributes_of(copy: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """Return the attributes by name from the copy on a person's row, keyed by kind and name."""
     return {
-        key[2:]: datetime.fromisoformat(value) if key.startswith("t:") else value
+        key[2:]: datetime.fromisoformat(value) if key.startswith("t:") else plain_number(value)
         for key, value in copy.items()
     }
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number as it went in: PostgreSQL gives 1e300 back as a whole number.
+
+    Whole numbers of ours have at most 64 bits. Anything else is returned as it is.
+    """
+    large = type(value) is int and not -(2**63) <= value < 2**63
+    return float(value) if large else value
 
 
 def _profile(row: PersonRow, tags: tuple[str, ...], hearts: int | None) -> Person:

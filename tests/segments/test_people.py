@@ -68,9 +68,8 @@ def test_a_person_has_every_field(database: Database, people_of: Callable[..., P
         unsubscribed=True,
         attrs=ADA.attrs,
     )
-    assert [type(value) for value in ada.attrs.values()] == [
-        type(ADA.attrs[name]) for name in sorted(ADA.attrs)
-    ]
+    types = {name: type(value) for name, value in ada.attrs.items()}
+    assert types == {name: type(value) for name, value in ADA.attrs.items()}
     with database.read() as session:
         assert person_by_public_id(session, ada.public_id) == ada
         assert person_by_user_id(session, "1") == ada
