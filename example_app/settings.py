@@ -41,6 +41,7 @@ def configure(app: Flask, config: Mapping[str, Any] | None) -> None:
         DEMO_LOGIN=True,
         EXAMPLE_ENGAGE=True,
         ENGAGE_SCHEDULER="thread",
+        ENGAGE_PRODUCT_NAME="Paperkite",
         ENGAGE_MAIL_FROM="Paperkite <hello@paperkite.example>",
         ENGAGE_BASE_URL="http://127.0.0.1:5000",
     )

@@ -45,6 +45,9 @@ class Settings:
     BASE_URL: str | None = _setting(
         None, "Public address of the host, for links in mail, for example https://app.example.com."
     )
+    PRODUCT_NAME: str | None = _setting(
+        None, "What the host's product is called in our pages; default: the app's name."
+    )
     TIMEZONE: str = _setting("UTC", "IANA time zone in which days are cut.")
 
     CAPTURE_MODE: Literal["journal", "sync", "memory"] = _setting(
@@ -270,6 +273,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "AUTO_UPGRADE": _boolean_or_none,
     "URL_PREFIX": _url_prefix,
     "BASE_URL": _base_url,
+    "PRODUCT_NAME": _text_or_none,
     "TIMEZONE": _timezone,
     "CAPTURE_MODE": _one_of("journal", "sync", "memory"),
     "JOURNAL_DIR": lambda value: None if value is None else str(value),

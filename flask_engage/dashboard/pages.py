@@ -112,7 +112,7 @@ def _shared(state: EngageState) -> Mapping[str, Any]:
     who = operator()
     theme = request.cookies.get("engage_theme")
     return {
-        "app_name": state.app.name,
+        "app_name": state.settings.PRODUCT_NAME or state.app.name,
         "operator": who,
         "operator_role": gettext(_ROLES[who.role]),
         "may_edit": who.may("edit"),

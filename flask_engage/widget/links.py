@@ -119,6 +119,8 @@ def _unsubscribe(state: EngageState, public_id: str) -> bool:
 
 def _sender(state: EngageState) -> str:
     """Return the name that mail comes under."""
+    if state.settings.PRODUCT_NAME:
+        return state.settings.PRODUCT_NAME
     name, address = parseaddr(state.settings.MAIL_FROM or "")
     return name or address or "us"
 
