@@ -13,7 +13,6 @@ from sqlalchemy import (
     String,
     Table,
     and_,
-    exists,
     func,
     insert,
     literal,
@@ -99,7 +98,7 @@ def enqueue(
         PersonRow.id,
         _new_public_ids(session).label("public_id"),
         *(_typed(name, value) for name, value in columns.items()),
-    ).where(everyone, ~_has_row(source, occurrence))
+    ).where(everyone, _has_no_row(source, occurrence))
     statement = _insert_new(session, table).from_select(
         ["person_id", "public_id", *columns], picked, include_defaults=False
     )
@@ -108,15 +107,20 @@ def enqueue(
     return max(0, cast("CursorResult[Any]", result).rowcount)
 
 
-def _has_row(source: str, occurrence: str | ColumnElement[str]) -> ColumnElement[bool]:
-    # The unique key decides; this saves the attempts, and keeps the count right on MySQL.
-    return exists(
-        select(literal(1)).where(
+def _has_no_row(source: str, occurrence: str | ColumnElement[str]) -> ColumnElement[bool]:
+    # The unique key decides; this saves the attempts, and keeps the count right on MySQL. Not
+    # NOT EXISTS: PostgreSQL makes a join of that, and while it has not counted the fresh rows
+    # of a large send it joins by comparing each person with each of them.
+    row = (
+        select(DeliveryRow.id)
+        .where(
             DeliveryRow.source == source,
             DeliveryRow.person_id == PersonRow.id,
             DeliveryRow.occurrence == occurrence,
         )
-    ).correlate(PersonRow)
+        .limit(1)
+    )
+    return row.correlate(PersonRow).scalar_subquery().is_(None)
 
 
 def _typed(name: str, value: Any) -> ColumnElement[Any]:
