@@ -6,13 +6,13 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from flask_engage._guard import Guard
 from flask_engage.automation import evaluate as evaluating
 from flask_engage.automation.evaluate import evaluate, evaluate_rules, still_matching
 from flask_engage.automation.lease import Fence, Lease, LeaseLost
-from flask_engage.automation.repeat import every
+from flask_engage.automation.repeat import Once, every
 from flask_engage.automation.rules import AutoMessage
 from flask_engage.errors import InvalidFilter
 from flask_engage.messages.content import Email, InApp
@@ -414,3 +414,27 @@ def test_rule_is_evaluated_on_a_database_in_memory(clock: FakeClock) -> None:
     )
     assert written == 1
     database.dispose()
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("repeat", [Once(), every(days=1)])
+def test_rule_is_not_evaluated_by_comparing_everybody_with_every_delivery(
+    database: Database, context: CompileContext, add_people, clock: FakeClock, repeat
+) -> None:
+    """A first send to 100,000 on PostgreSQL took minutes, until the statistics caught up."""
+    add_people(300)
+    evaluate(database, rule(repeat=repeat), clock.now, context)
+    statements: list[str] = []
+
+    @event.listens_for(database.engine, "before_cursor_execute", retval=True)
+    def explain(connection, cursor, statement, parameters, execution, many):
+        if not statement.startswith("INSERT INTO engage_delivery"):
+            return statement, parameters
+        cursor.execute(f"EXPLAIN {statement}", parameters)
+        statements.append("\n".join(line for (line,) in cursor.fetchall()))
+        return statement, parameters
+
+    evaluate(database, rule(repeat=repeat), clock.now, context)
+    (plan,) = statements
+    assert "Join" not in plan, plan
+    assert "uq_engage_delivery_once" in plan, plan

@@ -163,8 +163,9 @@ def _all_deliveries(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(DeliveryRow)) or 0
 
 
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 def test_leader_that_is_killed_is_replaced_within_ten_seconds(
-    database: Database, migrated_url: str, start: Start
+    migrated_url: str, start: Start
 ) -> None:
     leader = start("schedule")
     assert _hear(leader) == "leads"
