@@ -25,6 +25,18 @@ _LOOK_BYTES = 256 * 1024
 """The sizes of the other files are looked up each time that ours has grown by this much."""
 
 
+def warn_if_unwritable(base: Path) -> None:
+    """Say at start-up that no journal can be made in `base`; makes nothing."""
+    existing = next((p for p in (base, *base.parents) if p.exists()), base)
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        _log.warning(
+            "flask_engage: the journal's folder %s can't be written to, so nothing will be "
+            "recorded. Choose another with ENGAGE_JOURNAL_DIR, or set ENGAGE_CAPTURE_MODE "
+            "to 'sync'.",
+            base,
+        )
+
+
 class Journal:
     """Takes payloads in and gives the files to be stored. Safe to use from several threads.
 

@@ -191,6 +191,8 @@ def check_event_id(value: Any) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidFact(f"event id {value!r:.100}: expected a str, int or UUID.")
+    if isinstance(value, int) and not -_INT_LIMIT <= value < 2 * _INT_LIMIT:
+        raise InvalidFact("event id: expected an integer of at most 64 bits.")
     found = check_text(str(value), "event id")
     if not 0 < len(found) <= EVENT_ID_LENGTH:
         raise InvalidFact(f"event id {found!r:.100}: expected 1 to {EVENT_ID_LENGTH} characters.")

@@ -49,7 +49,7 @@ def track(
     *,
     user: Any = None,
     at: datetime | None = None,
-    id: Any = None,  # noqa: A002  (as the host says it)
+    id: Any = None,
     session: Any = None,
 ) -> bool:
     """Record an event; tell whether it is accepted.
@@ -156,15 +156,16 @@ def _named(state: EngageState, user: Any) -> Who | None:
 
     :raises InvalidFact: if it is nobody at all, which is the caller's error.
     """
+    found: Who | None = None
     wrong: InvalidFact | None = None
     with state.guard.guarded("looking who somebody is"):
         try:
-            return who_is(state, user)
+            found = who_is(state, user)
         except InvalidFact as error:
             wrong = error
     if wrong is not None:
         raise wrong
-    return None
+    return found
 
 
 def _buffer_of(who: Who) -> RequestBuffer | None:

@@ -33,6 +33,8 @@ _WRITTEN = (
     "utm_medium",
     "utm_campaign",
 )
+#: What nearly every sighting changes: then the rest isn't written.
+_OFTEN = frozenset({"last_seen_at", "session_count", "gone_at"})
 
 
 @dataclass(slots=True)
@@ -133,11 +135,13 @@ def _insert(session: Session, user_ids: list[str], now: datetime) -> None:
 
 
 def _locked(session: Session, which: Any) -> list[tuple[PersonState, int | None]]:
-    columns = [getattr(PersonRow, name) for name in _WRITTEN]
-    rows = session.execute(
-        select(PersonRow.id, PersonRow.user_id, PersonRow.merged_into, *columns)
+    table = PersonRow.__table__
+    columns = [table.c[name] for name in _WRITTEN]
+    # By the connection: the session would prepare for objects, which takes longer than the rest.
+    rows = session.connection().execute(
+        select(table.c.id, table.c.user_id, table.c.merged_into, *columns)
         .where(which)
-        .order_by(PersonRow.id)
+        .order_by(table.c.id)
         .with_for_update()
     )
     return [
@@ -159,18 +163,29 @@ def _share_rows(people: dict[str, PersonState]) -> None:
 
 def save_people(session: Session, people: Mapping[int, PersonState], now: datetime) -> None:
     """Write the people who have changed."""
-    rows = []
-    for person in people.values():
-        values = person.values()
-        if values != person.original:
-            row = {f"new_{name}": value for name, value in zip(_WRITTEN, values, strict=True)}
-            rows.append({"row_id": person.id, "new_updated_at": now, **row})
+    often: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for person in sorted(people.values(), key=lambda person: person.id):
+        changed = {
+            name
+            for name, value, old in zip(_WRITTEN, person.values(), person.original, strict=True)
+            if value != old
+        }
+        if changed:
+            few = changed <= _OFTEN
+            row = {f"new_{name}": getattr(person, name) for name in (_OFTEN if few else _WRITTEN)}
+            (often if few else rest).append({"row_id": person.id, "new_updated_at": now, **row})
+    _update(session, often, _OFTEN)
+    _update(session, rest, _WRITTEN)
+
+
+def _update(session: Session, rows: list[dict[str, Any]], names: Iterable[str]) -> None:
     if not rows:
         return
     table = PersonRow.__table__
     session.connection().execute(
         update(table)  # type: ignore[arg-type]
         .where(table.c.id == bindparam("row_id"))
-        .values({name: bindparam(f"new_{name}") for name in (*_WRITTEN, "updated_at")}),
-        sorted(rows, key=lambda row: row["row_id"]),
+        .values({name: bindparam(f"new_{name}") for name in (*names, "updated_at")}),
+        rows,
     )

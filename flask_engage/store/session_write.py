@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from .event import EventRow
 from .session import SessionRow
 
+#: What nearly every sighting changes: then the rest isn't written.
+_OFTEN = ("last_at", "hits")
 _KEPT = (
+    *_OFTEN,
     "started_at",
-    "last_at",
-    "hits",
     "previous_seen_at",
     "previous_sessions",
     "landing_page",
@@ -61,11 +62,12 @@ def load_sessions(
     session: Session, person_ids: Iterable[int], since: datetime
 ) -> dict[int, list[SessionState]]:
     """Return the sessions that began at `since` or later, in order, by person."""
-    columns = [getattr(SessionRow, name) for name in _KEPT]
-    rows = session.execute(
-        select(SessionRow.person_id, SessionRow.id, *columns)
-        .where(SessionRow.person_id.in_(list(person_ids)), SessionRow.started_at >= since)
-        .order_by(SessionRow.person_id, SessionRow.started_at)
+    table = SessionRow.__table__
+    # By the connection: the session would prepare for objects, which takes longer than the rest.
+    rows = session.connection().execute(
+        select(table.c.person_id, table.c.id, *(table.c[name] for name in _KEPT))
+        .where(table.c.person_id.in_(list(person_ids)), table.c.started_at >= since)
+        .order_by(table.c.person_id, table.c.started_at)
     )
     found: dict[int, list[SessionState]] = {}
     for person_id, row_id, *values in rows:
@@ -78,25 +80,35 @@ def load_sessions(
 def save_sessions(session: Session, by_person: Mapping[int, Sequence[SessionState]]) -> None:
     """Insert the sessions that are new and update those that have changed."""
     new: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
+    often: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
     for person_id, states in by_person.items():
         for state in states:
             values = state.values()
             if state.id is None:
                 new.append({"person_id": person_id, **dict(zip(_KEPT, values, strict=True))})
-            elif values != state.original:
+            elif values[2:] != state.original[2:]:
                 row = {f"new_{name}": v for name, v in zip(_KEPT, values, strict=True)}
-                changed.append({"row_id": state.id, **row})
+                rest.append({"row_id": state.id, **row})
+            elif values != state.original:
+                row = {"new_last_at": state.last_at, "new_hits": state.hits}
+                often.append({"row_id": state.id, **row})
     if new:
         session.execute(insert(SessionRow.__table__), new)  # type: ignore[arg-type]
-    if changed:
-        table = SessionRow.__table__
-        session.connection().execute(
-            update(table)  # type: ignore[arg-type]
-            .where(table.c.id == bindparam("row_id"))
-            .values({name: bindparam(f"new_{name}") for name in _KEPT}),
-            changed,
-        )
+    _update(session, often, _OFTEN)
+    _update(session, rest, _KEPT)
+
+
+def _update(session: Session, rows: list[dict[str, Any]], names: Iterable[str]) -> None:
+    if not rows:
+        return
+    table = SessionRow.__table__
+    session.connection().execute(
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == bindparam("row_id"))
+        .values({name: bindparam(f"new_{name}") for name in names}),
+        rows,
+    )
 
 
 def find_ids(session: Session, by_person: Mapping[int, Sequence[SessionState]]) -> None:

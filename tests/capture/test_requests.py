@@ -386,3 +386,16 @@ def test_a_hook_of_ours_that_raises_does_not_reach_the_host(
     with app.test_request_context("/"):
         assert current_user_id(state_of(app)) is None
     app.testing = True
+
+
+def test_an_unwritable_journal_folder_is_told_at_the_start(
+    app_host: Host, engage: Engage, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    app = app_host.create_app(engage, ENGAGE_JOURNAL_DIR=str(tmp_path / "file" / "journal"))
+    assert "ENGAGE_JOURNAL_DIR" in caplog.text
+    with app.app_context():
+        assert engage.track("did", user=7) is False
+    client = app.test_client()
+    client.set_cookie("session", _session_cookie(app, app_host.add_user(app)))
+    assert client.get("/").status_code == 200
