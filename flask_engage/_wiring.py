@@ -17,6 +17,7 @@ from ._migrate_guard import protect_host_migrations
 from ._runner import Runner
 from ._state import KEY, EngageState, Registry
 from .capture import hooks
+from .capture.journal import warn_if_unwritable
 from .capture.recorder import Recorder
 from .settings import Settings
 from .store.engine import Database
@@ -32,6 +33,8 @@ def attach(
     app.extensions[KEY] = state
     app.jinja_env.globals["engage_widget"] = lambda: _widget_tag(state)
     if settings.ENABLED:
+        if settings.CAPTURE_MODE == "journal":
+            warn_if_unwritable(_journal_base(app, settings))
         _register_hooks(app, state)
         _register_endpoints(app, state)
     from .cli import group
@@ -98,9 +101,13 @@ def _raises_errors(app: Flask, settings: Settings) -> bool:
     return app.testing or app.debug
 
 
+def _journal_base(app: Flask, settings: Settings) -> Path:
+    return Path(settings.JOURNAL_DIR or Path(app.instance_path) / "engage-journal")
+
+
 def _journal_folder(app: Flask, ready: Readiness, settings: Settings) -> Path:
     """Return the folder of this database's journals: facts of one never reach another."""
-    base = Path(settings.JOURNAL_DIR or Path(app.instance_path) / "engage-journal")
+    base = _journal_base(app, settings)
     url = make_url(ready.database().engine.url)
     place = url.set(password=None).render_as_string(hide_password=False)
     return base / hashlib.sha256(place.encode()).hexdigest()[:16]
