@@ -14,8 +14,11 @@ from .settings import Settings
 
 
 def own_source(app: Flask, db: Any, settings: Settings) -> Engine | URL | str:
-    """Return where our tables live: ``ENGAGE_DATABASE_URL``, else what the host gave, else its
-    Flask-SQLAlchemy, else a SQLite file in the instance folder."""
+    """Return where our tables live.
+
+    That is ``ENGAGE_DATABASE_URL``, else what the host gave, else its Flask-SQLAlchemy, else a
+    SQLite file in the instance folder.
+    """
     if settings.DATABASE_URL:
         return settings.DATABASE_URL
     found = host_source(app, db)

@@ -94,7 +94,13 @@ def check_filter(state: EngageState, filter: Filter) -> None:
 def people(state: EngageState, filter: Filter) -> People:
     """Return the people who match `filter`, asked when they are used."""
     database = state.ready.require()
-    return People(database, filter, context_of(state, database), state.clock)
+    return People(
+        database,
+        filter,
+        context_of(state, database),
+        state.clock,
+        user_id_of=lambda user: identity.user_id_of(state, user),
+    )
 
 
 # --- what they are like ----------------------------------------------------------------------
@@ -177,9 +183,7 @@ def _template(state: EngageState, name: str) -> str:
         ) from None
 
 
-def _recipients(
-    state: EngageState, database: Database, to: Any, now: datetime
-) -> Audience:
+def _recipients(state: EngageState, database: Database, to: Any, now: datetime) -> Audience:
     segments = segments_of(state)
     if isinstance(to, str) and to in segments:
         to = segments[to]
@@ -313,9 +317,9 @@ def advice(state: EngageState) -> list[str]:
         found.append("Nobody may open the dashboard: register one with @engage.operator.")
     if state.registry.load_user is None and not hasattr(app, "login_manager"):
         found.append("Nobody is recognised: use Flask-Login, or register @engage.load_user.")
-    if any(isinstance(p, AttributeProvider) for p in state.registry.providers.values()):
-        if state.user_model is None:
-            found.append("@engage.attribute needs the users: init_app(app, db, user_model=User).")
+    asks_users = any(isinstance(p, AttributeProvider) for p in state.registry.providers.values())
+    if asks_users and state.user_model is None:
+        found.append("@engage.attribute needs the users: init_app(app, db, user_model=User).")
     if state.registry.rules and settings.mail_transport == "outbox":
         found.append("Mail stays in the house (outbox): set ENGAGE_SMTP_URL to let it leave.")
     if settings.SMTP_URL and not settings.BASE_URL:

@@ -260,7 +260,12 @@ class Engage:
         :raises InvalidMessage: if something of it can't work.
         """
         rule = AutoMessage(
-            name=name, to=to, send=send, repeat=Once() if repeat is None else repeat, on=on, holdout=holdout
+            name=name,
+            to=to,
+            send=send,
+            repeat=Once() if repeat is None else repeat,
+            on=on,
+            holdout=holdout,
         )
         if name in self._registry.rules:
             raise InvalidMessage(f"There is an auto_message {name!r} already; names are unique.")

@@ -105,7 +105,9 @@ def _parsed(source: str) -> EmailMessage:
     return message_from_string(source, policy=policy.default)
 
 
-def assert_matches(rule: str | AutoMessage | Filter, user: Any, *, app: Flask | None = None) -> None:
+def assert_matches(
+    rule: str | AutoMessage | Filter, user: Any, *, app: Flask | None = None
+) -> None:
     """Fail unless `user` matches the rule (its name, or the rule) or filter at this moment.
 
     What was tracked so far is stored first. Without `app` it needs an app context.

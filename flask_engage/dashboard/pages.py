@@ -84,6 +84,7 @@ def static_url(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def version(name: str) -> str:
+    """Return what changes whenever the content of one of our files does."""
     return hashlib.sha256(read_static(name)).hexdigest()[:12]
 
 

@@ -60,7 +60,7 @@ def refresh_attribute(
             return None
         try:
             return user_id, plain(function(user))
-        except Exception as error:  # the host's function: one user's trouble stays theirs
+        except Exception as error:  # noqa: BLE001  (the host's code: one user's trouble)
             _log.warning("flask_engage: the attribute %r failed for a user: %s", name, error)
             return f"{type(error).__name__}: {error}"[:300]
 
@@ -91,7 +91,7 @@ def refresh_query(
     last_error: str | None = None
     # A server-side cursor: it is closed whatever happens, or the connection stays busy.
     with host_session.execute(function(), execution_options={"yield_per": BATCH}) as result:
-        labels = [str(label) for label in result.keys()]
+        labels = [str(label) for label in result.keys()]  # noqa: SIM118  (a result is no dict)
         if len(labels) < 2:
             raise InvalidFact(
                 f"attribute_query {name!r} returned {len(labels)} column; the first is the "

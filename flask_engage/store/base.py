@@ -30,6 +30,7 @@ def is_mysql(dialect: Dialect) -> bool:
 
 
 def mysql_collation(dialect: Dialect) -> str:
+    """Return the binary collation without padding of MariaDB or of MySQL."""
     return _COLLATION[bool(getattr(dialect, "is_mariadb", dialect.name == "mariadb"))]
 
 
@@ -52,7 +53,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         moment = as_utc(value)
         return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, column, inspect, select, table, text
 
 from ..errors import SchemaError
 from .base import Base
@@ -87,7 +87,8 @@ def upgrade(database: Database) -> str:
 
 
 def _version(connection: Connection) -> str | None:
-    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first()
+    versions = table(VERSION_TABLE, column("version_num"))
+    row = connection.execute(select(versions.c.version_num)).first()
     return None if row is None else str(row[0])
 
 

@@ -31,7 +31,8 @@ def test_times_come_back_as_the_instant_that_went_in(database: Database) -> None
     with database.read() as session:
         found = session.scalars(sa.select(PersonRow.last_seen_at)).one()
     assert found == NOW
-    assert found is not None and found.utcoffset() == timedelta(0)
+    assert found is not None
+    assert found.utcoffset() == timedelta(0)
 
 
 def test_naive_times_are_refused(database: Database) -> None:
