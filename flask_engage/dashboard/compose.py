@@ -96,6 +96,7 @@ def _form(
         audience=audience,
         draft=draft,
         document=document,
+        blank=fragment("preview.html", message=None, stylesheet=preview_stylesheet()),
         key=key,
         asks=asks and not wrong and audience.count > 0,
         problem=problem,

@@ -75,7 +75,8 @@ def short_age(moment: datetime | None, now: datetime) -> str:
     """Return how old something is, in one unit, without a word around it."""
     if moment is None:
         return DASH
-    return _unit(max(now - moment, timedelta(0)))
+    span = max(now - moment, timedelta(0))
+    return _("now") if span < timedelta(minutes=1) else _unit(span)
 
 
 def _unit(span: timedelta) -> str:

@@ -7,7 +7,7 @@ export function setUpPeople() {
   // Small screens begin with the sentence; the parts open when asked for.
   const builder = document.querySelector("details[data-builder]");
   if (builder && matchMedia("(max-width: 52rem)").matches) builder.open = false;
-  const list = document.querySelector("form[data-list]");
+  const list = document.querySelector("[data-list]");
   if (list) {
     setUpChoice(list);
     setUpKeys(list);
