@@ -184,19 +184,29 @@ class Recorder:
         """
         store = self._store or self._open()
         with self._draining:
+            database = self._require()
             try:
-                database = self._ready.require()
                 for source in self._sources(store):
                     self._writer.drain(database, source, deadline)
                 self._adopt(database, store, deadline)
                 self._tidy(database, store)
             except (NotReady, SQLAlchemyError, OSError) as error:
-                self._problem = f"{type(error).__name__}: {error}"[:300]
+                self._note(error)
                 if not isinstance(error, OSError):
                     # Perhaps it was migrated under our hands: look again before the next try.
                     self._ready.forget()
                 raise
             self._problem, self._last_flush_at = None, self._clock()
+
+    def _require(self) -> Database:
+        try:
+            return self._ready.require()
+        except NotReady as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: Exception) -> None:
+        self._problem = f"{type(error).__name__}: {error}"[:300]
 
     def _sources(self, store: Journal | MemoryBuffer) -> list[Source]:
         return [store] if isinstance(store, MemoryBuffer) else list(store.own())
@@ -303,8 +313,10 @@ class Recorder:
     # --- looking -------------------------------------------------------------------------------
 
     def status(self) -> RecorderStatus:
-        """Say how it is going."""
+        """Say how it is going, of this process and of what lies on the disk."""
         store = self._store
+        with self._guard.contained("looking at the journal"):
+            store = store or self._open()
         journal = store if isinstance(store, Journal) else None
         return RecorderStatus(
             mode=self._settings.CAPTURE_MODE,
