@@ -316,7 +316,7 @@ class Recorder:
         """Say how it is going, of this process and of what lies on the disk."""
         store = self._store
         with self._guard.contained("looking at the journal"):
-            store = store or self._open()
+            store = self._open()
         journal = store if isinstance(store, Journal) else None
         return RecorderStatus(
             mode=self._settings.CAPTURE_MODE,
