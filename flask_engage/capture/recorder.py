@@ -322,7 +322,7 @@ class Recorder:
             mode=self._settings.CAPTURE_MODE,
             folder=str(journal.folder) if journal else None,
             files=journal.files() if journal else [],
-            backlog_bytes=store.backlog_bytes() if store else 0,
+            backlog_bytes=0 if store is None else store.backlog_bytes(),
             refused=self._refused,
             stored=self._writer.stored,
             buried=self._writer.buried,
