@@ -314,9 +314,10 @@ class Recorder:
 
     def status(self) -> RecorderStatus:
         """Say how it is going, of this process and of what lies on the disk."""
-        store = self._store
+        found: list[Journal | MemoryBuffer] = []
         with self._guard.contained("looking at the journal"):
-            store = self._open()
+            found.append(self._open())
+        store = found[0] if found else None
         journal = store if isinstance(store, Journal) else None
         return RecorderStatus(
             mode=self._settings.CAPTURE_MODE,
