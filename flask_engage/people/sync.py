@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, case, func, literal_column, null, or_, select, update
 
 from ..store.attribute_write import write_attributes
-from ..store.engine import Database
+from ..store.engine import Database, refresh_statistics
 from ..store.person import PersonRow, is_live, new_public_id
 from ..store.upsert import Incoming, upsert
 from .host_users import BATCH, HostUsers, KnownUser
 
+_MANY = 1_000
+"""From here on it pays to tell the planner at once, rather than whenever the database finds time."""
 _EMAIL_LENGTH = 320
 _NAME_LENGTH = 255
 _EMPTY: ColumnElement[str] = literal_column("''")
@@ -43,6 +45,8 @@ def sync_users(database: Database, users: HostUsers, now: datetime) -> SyncRepor
             _store(database, batch, now)
             count += len(batch)
     gone = _mark_gone(database, users, now) if users.ids_are_keys() else 0
+    if count >= _MANY:
+        refresh_statistics(database, "engage_person")
     return SyncReport(users=count, gone=gone)
 
 

@@ -173,3 +173,13 @@ _LIMITS = {
     "postgresql": _limit_postgresql,
     "mysql": _limit_mysql,
 }
+
+
+def refresh_statistics(database: Database, table: str) -> None:
+    """Let the database look anew at how one of our tables is filled, so that it plans well."""
+    with database.engine.begin() as connection:
+        if database.dialect == "sqlite":
+            # A sample is enough, and holds the write lock for milliseconds.
+            connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+        words = "ANALYZE TABLE" if database.dialect == "mysql" else "ANALYZE"
+        connection.exec_driver_sql(f"{words} {table}")

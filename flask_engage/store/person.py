@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, and_, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, and_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
@@ -30,7 +30,14 @@ class PersonRow(Base):
         Index("ix_engage_person_last_seen", "last_seen_at", "id"),
         Index("ix_engage_person_signed_up", "signed_up_at", "id"),
         Index("ix_engage_person_sessions", "session_count", "id"),
-        Index("ix_engage_person_merged_into", "merged_into"),
+        # For the foreign key alone. Without the condition PostgreSQL, before its first ANALYZE,
+        # takes it for a good way to find everybody who was not merged.
+        Index(
+            "ix_engage_person_merged_into",
+            "merged_into",
+            postgresql_where=text("merged_into IS NOT NULL"),
+            sqlite_where=text("merged_into IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)

@@ -170,7 +170,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", name="uq_engage_person_user_id"),
         sa.Index("ix_engage_person_email", "email", "id"),
         sa.Index("ix_engage_person_last_seen", "last_seen_at", "id"),
-        sa.Index("ix_engage_person_merged_into", "merged_into"),
+        sa.Index(
+            "ix_engage_person_merged_into",
+            "merged_into",
+            postgresql_where=sa.text("merged_into IS NOT NULL"),
+            sqlite_where=sa.text("merged_into IS NOT NULL"),
+        ),
         sa.Index("ix_engage_person_name", "name", "id"),
         sa.Index("ix_engage_person_sessions", "session_count", "id"),
         sa.Index("ix_engage_person_signed_up", "signed_up_at", "id"),
