@@ -134,16 +134,15 @@ def _running(
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
         )
         try:
             yield server, log
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
+            server.terminate()
             try:
                 server.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
+                server.kill()
                 server.wait()
                 raise
 
@@ -315,8 +314,13 @@ def test_flask_run_with_reloader_schedules_in_the_process_that_serves(
             site = Site(f"http://127.0.0.1:{port}", log)
             wait_until(lambda: site.pid() is not None, 60, f"an answer; see {log}")
             wait_until(lambda: _leader(database) is not None, 20, f"a leader; see {log}")
-            assert _leader(database) == site.pid() != server.pid
-            smtp_server.wait_for(PEOPLE, seconds=60)
+            serving = site.pid()
+            assert serving is not None
+            try:
+                assert _leader(database) == serving != server.pid
+                smtp_server.wait_for(PEOPLE, seconds=60)
+            finally:
+                os.kill(serving, signal.SIGTERM)  # the reloader leaves its child behind
         database.dispose()
 
 
