@@ -138,6 +138,8 @@ def record_event(
             return None
         detail = label
     is_new = note_event(session, delivery.id, kind, detail, now)
+    if kind == "clicked":  # within the second that reading takes to count, too
+        note_event(session, delivery.id, "opened", "", now)
     if kind == "shown":
         count_showing(session, delivery.id, now)
     return Recorded(delivery.source, kind, is_new)

@@ -180,7 +180,16 @@ def test_a_click_on_a_link_in_the_text_is_kept_as_such(database):
     give(database, person_id, InApp(body="[go](/x)"))
     delivery = fetch(database, person_id).delivery
     assert report(database, person_id, delivery, "clicked")
-    assert events(database) == [("clicked", "link")]
+    assert ("clicked", "link") in events(database)
+
+
+def test_whoever_clicks_at_once_has_opened_it_too(database):
+    [person_id] = add_people(database)
+    give(database, person_id, BUTTONS)
+    delivery = fetch(database, person_id).delivery
+    for kind, button in (("shown", None), ("clicked", 0), ("opened", None)):
+        assert report(database, person_id, delivery, kind, button=button)
+    assert events(database) == [("shown", ""), ("clicked", "0:Go"), ("opened", "")]
 
 
 def test_a_message_that_can_not_be_rendered_fails_and_the_next_is_given_out(database):
