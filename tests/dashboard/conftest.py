@@ -15,7 +15,7 @@ from tests.dashboard import _town
 
 if TYPE_CHECKING:
     from flask import Flask
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
     from werkzeug.test import TestResponse
 
     from flask_engage import Engage
@@ -99,7 +99,7 @@ def make_desk(town: Town, app_host: Host, browser: Browser) -> Iterator[Callable
         page = context.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", lambda dialog: _answer(dialog, complaints))
         page.on(
             "console",
             lambda said: complaints.append(said.text) if said.type == "error" else None,
@@ -115,3 +115,12 @@ def make_desk(town: Town, app_host: Host, browser: Browser) -> Iterator[Callable
     server.shutdown()
     thread.join(10)
     server.server_close()
+
+
+def _answer(dialog: Dialog, complaints: list[str]) -> None:
+    """Leave a page that asks whether to; anything else that opens should not be there."""
+    if dialog.type == "beforeunload":
+        dialog.accept()
+    else:
+        complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()

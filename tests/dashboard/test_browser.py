@@ -80,9 +80,10 @@ def test_no_page_breaks_the_policy_the_frame_or_the_rules_of_access(
         page = desk.open(path)
         if name == "compose":
             _write(page, "Hello {{ name }}, <script>alert(1)</script>")
+            page.locator("iframe").scroll_into_view_if_needed()
         if PICTURES:
             picture = Path(PICTURES) / f"{name}-{width}-{theme}.png"
-            page.screenshot(path=picture, full_page=True)
+            page.screenshot(path=picture, full_page=name != "compose")
         problems += [f"{name}: {text}" for text in _serious(page)]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             problems.append(f"{name}: wider than the window")
@@ -97,7 +98,7 @@ def test_what_opens_over_the_page_keeps_the_rules_of_access(
 ) -> None:
     desk = make_desk(viewport={"width": 1280, "height": 900}, color_scheme=theme)
     page = desk.open(_pages(desk)["people-filtered"])
-    page.get_by_text("who did not do “exported”").last.click()
+    page.locator(".chip summary", has_text="who did not do “exported”").click()
     assert page.get_by_label("Event").first.is_visible()
     problems = _serious(page)
     desk.open(_pages(desk)["compose"])
@@ -149,14 +150,10 @@ def test_a_filter_is_built_by_hand(make_desk: Callable[..., Desk]) -> None:
     page = desk.open("/engage/people")
     page.locator("summary", has_text="Person").click()
     page.get_by_label("About the person").first.select_option("sessions")
-    choices = (
-        page.get_by_label("Comparison").first.locator("option:not(:disabled)").all_inner_texts()
-    )
     offered = page.evaluate(
         "[...document.getElementById('add-p-op').options]"
         ".filter(o => !o.parentElement.disabled).map(o => o.value)"
     )
-    assert choices
     assert set(offered) == {"eq", "ne", "lt", "le", "gt", "ge", "set", "unset"}
     page.get_by_label("Comparison").first.select_option("is at least")
     page.get_by_label("Value").first.fill("9")
