@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 
 import click
@@ -16,6 +17,8 @@ from .messages.content import Email, InApp
 from .segments.filter import Everyone, Filter
 from .store.migrate import HEAD, schema_state
 from .store.migrate import upgrade as upgrade_tables
+
+_WORKER_LOOKS_SECONDS = 5.0
 
 group = AppGroup("engage", help="People, messages and jobs of flask_engage.")
 
@@ -71,13 +74,14 @@ def worker() -> None:
     if state.ready.database().shared:
         raise click.ClickException("A database in memory belongs to one process; use a file.")
     scheduler = _operations.start_worker(state)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     click.echo("The worker runs; Ctrl-C stops it.")
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("Stopping.")
-    finally:
-        scheduler.stop()
+    # Looks after the scheduler's appointments, which a clock that is set back would stall.
+    while not stop.wait(_WORKER_LOOKS_SECONDS):
+        scheduler.ensure_started()
+    scheduler.stop()
 
 
 @group.command("refresh")

@@ -250,6 +250,7 @@ class Engage:
         repeat: Repeat | None = None,
         on: str = "schedule",
         holdout: float = 0.0,
+        priority: int = 0,
     ) -> AutoMessage:
         """Say something by itself to everybody who comes to match `to`: once, unless `repeat`.
 
@@ -257,6 +258,7 @@ class Engage:
 
         :param send: the message, or several by variant name to split people evenly.
         :param holdout: share of the people (0 to 1) who get nothing, for comparison.
+        :param priority: rules with a higher one are evaluated first.
         :raises InvalidMessage: if something of it can't work.
         """
         rule = AutoMessage(
@@ -266,6 +268,7 @@ class Engage:
             repeat=Once() if repeat is None else repeat,
             on=on,
             holdout=holdout,
+            priority=priority,
         )
         if name in self._registry.rules:
             raise InvalidMessage(f"There is an auto_message {name!r} already; names are unique.")

@@ -82,25 +82,3 @@ def every(
     if given < _SHORTEST:
         raise InvalidMessage(f"every(): {given} is too short; the shortest interval is a minute.")
     return Every(given)
-
-
-def after_leaving() -> Every:
-    """Send once for each time that a person starts matching again. Not available yet.
-
-    :raises NotImplementedError: always: nothing records yet when a person stopped matching.
-    """
-    raise NotImplementedError(
-        "repeat=after_leaving() is not available yet; use repeat=every(days=…), "
-        "or leave it out to send once."
-    )
-
-
-def per_event(name: str, *, key: str) -> Every:
-    """Send once for each event `name`, told apart by its property `key`. Not available yet.
-
-    :raises NotImplementedError: always: rules are not run by events yet.
-    """
-    raise NotImplementedError(
-        f"repeat=per_event({name!r}, key={key!r}) is not available yet; use "
-        "repeat=every(days=…), or leave it out to send once."
-    )

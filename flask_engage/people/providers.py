@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Result, inspect, select
 from sqlalchemy.orm import Session
 
+from ..capture.limits import check_name, check_value
 from ..errors import InvalidFact
 from ..store.attribute import unconfirmed_values
 from ..store.attribute_write import CONFIRMED_EVERY, write_attributes
@@ -59,7 +60,7 @@ def refresh_attribute(
         if user_id is None:
             return None
         try:
-            return user_id, plain(function(user))
+            return user_id, check_value(name, plain(function(user)))
         except Exception as error:  # noqa: BLE001  (the host's code: one user's trouble)
             _log.warning("flask_engage: the attribute %r failed for a user: %s", name, error)
             return f"{type(error).__name__}: {error}"[:300]
@@ -92,6 +93,8 @@ def refresh_query(
     # A server-side cursor: it is closed whatever happens, or the connection stays busy.
     with host_session.execute(function(), execution_options={"yield_per": BATCH}) as result:
         labels = [str(label) for label in result.keys()]  # noqa: SIM118  (a result is no dict)
+        for label in labels[1:]:
+            check_name(label, "attribute")
         if len(labels) < 2:
             raise InvalidFact(
                 f"attribute_query {name!r} returned {len(labels)} column; the first is the "
@@ -104,7 +107,10 @@ def refresh_query(
                 if row[0] is None:
                     continue
                 try:
-                    values[str(row[0])] = dict(zip(labels[1:], map(plain, row[1:]), strict=True))
+                    values[str(row[0])] = {
+                        label: check_value(label, plain(value))
+                        for label, value in zip(labels[1:], row[1:], strict=True)
+                    }
                 except InvalidFact as error:
                     failed += 1
                     last_error = str(error)[:300]

@@ -32,7 +32,7 @@ class RuleRow(Base):
     channel: Mapped[str] = mapped_column(CodeText(16))
     trigger: Mapped[str] = mapped_column(CodeText(128), default="schedule")
     repeat: Mapped[dict[str, Any]] = mapped_column(JSONDoc, default=dict)
-    """``{"mode": "once"}``, or ``every`` with ``seconds``, ``after_leaving``, ``per_event``."""
+    """``{"mode": "once"}``, or ``every`` with ``seconds``."""
     document: Mapped[dict[str, Any] | None] = mapped_column(JSONDoc)
     """The filter in its JSON form, where it has one."""
     sentence: Mapped[str] = mapped_column(LongText())

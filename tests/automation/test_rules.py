@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from flask_engage.automation.repeat import after_leaving, every, per_event
+from flask_engage.automation.repeat import every
 from flask_engage.automation.rules import AutoMessage, by_priority, sync_rules
 from flask_engage.errors import InvalidMessage
 from flask_engage.messages.content import Email, InApp
@@ -89,13 +89,6 @@ def test_every_refuses_what_is_no_interval(wrong) -> None:
         every(**wrong)
     with pytest.raises(InvalidMessage, match="unit"):
         every(60)  # type: ignore[arg-type]
-
-
-def test_repeats_that_are_not_there_yet_say_so() -> None:
-    with pytest.raises(NotImplementedError, match="not available yet"):
-        after_leaving()
-    with pytest.raises(NotImplementedError, match="not available yet"):
-        per_event("invoice overdue", key="invoice_id")
 
 
 def test_rules_are_ordered_by_priority_then_as_written() -> None:

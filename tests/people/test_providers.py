@@ -156,3 +156,15 @@ def test_numbers_and_dates_of_the_database_become_plain() -> None:
     assert plain(datetime(2026, 3, 2, 1)) == datetime(2026, 3, 2, 1, tzinfo=UTC)  # noqa: DTZ001
     with pytest.raises(InvalidFact):
         plain([1])
+
+
+def test_a_number_that_is_none_costs_that_user_alone(database: Database, host: sa.Engine) -> None:
+    report = refresh_attribute(
+        database,
+        HostUsers(host, Author),
+        "ratio",
+        lambda user: float("nan") if user.id == 1 else 0.5,
+        NOW,
+    )
+    assert (report.people, report.failed) == (2, 1)
+    assert attributes(database) == {"1": {}, "2": {"n:ratio": 0.5}, "3": {"n:ratio": 0.5}}
