@@ -59,7 +59,9 @@ SIGNALS = {
 METHODS = {
     "attribute": "self, name, *, every=1:00:00",
     "attribute_query": "self, name=None, *, every=1:00:00",
-    "auto_message": "self, name, *, to, send, repeat=None, on='schedule', holdout=0.0",
+    "auto_message": (
+        "self, name, *, to, send, repeat=None, on='schedule', holdout=0.0, priority=0"
+    ),
     "flush": "self",
     "identify": "self, function",
     "increment": "self, name, by=1, *, user=None",
