@@ -93,9 +93,13 @@ def write_newsletter(page: Page, title: str) -> None:
 
 def add_condition(page: Page, about: str, fill: Callable[[Page], None]) -> None:
     """Open one of the filter bar's forms, fill it in, apply it."""
-    page.locator("summary", has_text=re.compile(rf"^\s*{about}\s*$")).click()
+    summary = page.locator("details.builder > summary")  # a small window shows only the sentence
+    if summary.count() and not page.locator(".adders").is_visible():
+        summary.click()
+    page.locator(".adders summary", has_text=re.compile(rf"^\s*{about}\s*$")).click()
     fill(page)
-    page.locator(".adders details[open]").get_by_role("button", name="Apply").click()
+    with page.expect_navigation(url="**/engage/people?*"):
+        page.locator(".adders details[open]").get_by_role("button", name="Apply").click()
 
 
 def reload_until(page: Page, holds: Callable[[], bool]) -> None:
