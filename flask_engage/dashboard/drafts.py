@@ -26,8 +26,10 @@ class Draft:
     """Label and address of each."""
     problems: dict[str, str] = field(default_factory=dict)
     """What is wrong, by the name of the form's field."""
+    words: InApp | None = None
+    """The message as far as it can be read, for the preview."""
     message: InApp | None = None
-    """The message, if nothing is."""
+    """The message, if nothing is wrong with it."""
 
     @property
     def is_blank(self) -> bool:
@@ -53,11 +55,12 @@ def read_draft(form: Mapping[str, str]) -> Draft:
 
 def rendered_for(draft: Draft, person: Person) -> RenderedInApp | None:
     """Return the draft as `person` will see it; notes what keeps it from being shown."""
-    if draft.message is None:
+    if draft.words is None:
         return None
     try:
-        return render_in_app(draft.message, context_for(person))
+        return render_in_app(draft.words, context_for(person))
     except InvalidMessage as error:
+        draft.message = None
         draft.problems.setdefault(_field_of(str(error)), _plain(str(error)))
         return None
 
@@ -74,12 +77,12 @@ def _check(draft: Draft) -> None:
         draft.problems["body"] = _("The message says nothing yet: write a text.")
         return
     try:
-        message = InApp(draft.title or None, draft.body, draft.style, buttons)
+        draft.words = InApp(draft.title or None, draft.body, draft.style, buttons)
     except InvalidMessage as error:
         draft.problems.setdefault(_field_of(str(error)), _plain(str(error)))
         return
     if not draft.problems:
-        draft.message = message
+        draft.message = draft.words
 
 
 def _buttons(draft: Draft) -> list[Button]:

@@ -175,6 +175,16 @@ def test_what_is_wrong_is_told_beside_its_field_and_nothing_is_sent(
     assert _sent(town.app) == 0
 
 
+def test_all_that_is_wrong_is_told_at_once(town: Town, write: Callable[..., TestResponse]) -> None:
+    text = write(title="{{ a", body="{{ nme }}", label1="Go", url1="data:x").text
+    assert 'id="f-url1-wrong"' in text
+    assert 'id="f-title-wrong"' in text
+    text = write(body="{{ nme }}", label1="Go", url1="data:x").text
+    assert 'id="f-url1-wrong"' in text
+    assert 'id="f-body-wrong"' in text
+    assert _sent(town.app) == 0
+
+
 def test_what_was_written_is_kept_when_something_is_wrong(
     write: Callable[..., TestResponse],
 ) -> None:

@@ -203,3 +203,28 @@ def test_a_database_that_is_away_is_told_as_such(
     answer = operator.get("/engage/people")
     assert answer.status_code == 503
     assert "The database is away" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [("database is locked", 503), ("no such column: x", None)]
+)
+def test_a_database_that_fails_meanwhile_is_told_and_a_mistake_of_ours_is_not_hidden(
+    words: str,
+    status: int | None,
+    town: Town,
+    operator: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    from flask_engage.segments.people import People
+
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception(words))
+
+    monkeypatch.setattr(People, "page", fail)
+    if status is None:
+        with pytest.raises(OperationalError):
+            operator.get("/engage/people")
+    else:
+        assert operator.get("/engage/people").status_code == status
