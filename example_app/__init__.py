@@ -12,6 +12,8 @@ from typing import Any
 from flask import Flask, Response, render_template
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from sqlalchemy import inspect
+from sqlalchemy.exc import DatabaseError
 
 from example_app import accounts, newsletters, presentation, sections, seeding, settings, team
 from example_app.engagement import attach
@@ -36,6 +38,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     seeding.register(app)
     app.register_error_handler(404, _not_found)
     app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(DatabaseError, _no_tables)
     app.after_request(_secure)
     attach(app)
     return app
@@ -61,6 +64,14 @@ def _stale_form(_: CSRFError) -> tuple[str, int]:
         title="That form had gone stale",
         text="Go back, load the page again and repeat it.",
     ), 400
+
+
+def _no_tables(error: DatabaseError) -> tuple[str, int, dict[str, str]]:
+    db.session.rollback()
+    if inspect(db.engine).has_table(User.__tablename__):
+        raise error
+    text = "Paperkite has nobody in it yet. First: flask --app example_app seed\n"
+    return text, 503, {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def _secure(response: Response) -> Response:

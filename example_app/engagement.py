@@ -78,8 +78,8 @@ engage.segment(
     "power users", did("exported").at_least(5).within(days=7) | (attr("invites sent") >= 4)
 )
 engage.segment(
-    "slipping away",
-    (person.last_seen < ago(days=14)) & (person.sessions >= 3) & ~did("exported").within(days=30),
+    "left before exporting",
+    (person.last_seen < ago(days=14)) & (person.sessions >= 3) & ~did("exported"),
 )
 engage.segment(
     "free, and writing a lot",
@@ -97,7 +97,7 @@ Hello {{ name | default('there') }},
 it has been a while. Your newsletters are where you left them, and a new section takes a minute:
 a picture, three links, a line somebody said.
 
-[Open Paperkite](http://127.0.0.1:5000/newsletters/)
+[Open Paperkite](/newsletters/)
 
 Marta, for Paperkite
 """,

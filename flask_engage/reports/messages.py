@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ..store.content import ContentRow
 from ..store.delivery import DeliveryEventRow, DeliveryRow
+from ..store.operator import operator_names
 from ..store.person import PersonRow
 
 PAGE = 50
@@ -57,6 +58,7 @@ class MessageSummary:
     """The template of its title or subject, or the beginning of its text."""
     created_at: datetime
     created_by: str | None
+    """The operator's name, or their id where no name is known; None for code."""
     counts: Counts
 
 
@@ -103,8 +105,9 @@ def message_page(session: Session, *, after: int | None = None, limit: int = PAG
         query = query.where(ContentRow.id < after)
     rows = session.scalars(query.order_by(ContentRow.id.desc()).limit(limit + 1)).all()
     counts = counts_of(session, [row.source for row in rows[:limit]])
+    names = operator_names(session, {row.created_by for row in rows[:limit] if row.created_by})
     return MessagePage(
-        tuple(_summary(row, counts[row.source]) for row in rows[:limit]),
+        tuple(_summary(row, counts[row.source], names) for row in rows[:limit]),
         rows[limit - 1].id if len(rows) > limit else None,
     )
 
@@ -115,7 +118,10 @@ def message_summary(session: Session, source: str) -> MessageSummary | None:
         return None
     rows = select(ContentRow).where(ContentRow.source == source)
     row = session.scalar(rows.order_by(ContentRow.id.desc()).limit(1))
-    return None if row is None else _summary(row, counts_of(session, [source])[source])
+    if row is None:
+        return None
+    names = operator_names(session, {row.created_by} if row.created_by else ())
+    return _summary(row, counts_of(session, [source])[source], names)
 
 
 def counts_of(session: Session, sources: Collection[str]) -> dict[str, Counts]:
@@ -195,13 +201,13 @@ def is_source(text: str) -> bool:
     )
 
 
-def _summary(row: ContentRow, counts: Counts) -> MessageSummary:
+def _summary(row: ContentRow, counts: Counts, names: Mapping[str, str]) -> MessageSummary:
     return MessageSummary(
         source=row.source,
         channel=row.channel,
         title=(row.subject or row.body).strip().partition("\n")[0][:200],
         created_at=row.created_at,
-        created_by=row.created_by,
+        created_by=None if row.created_by is None else names.get(row.created_by, row.created_by),
         counts=counts,
     )
 

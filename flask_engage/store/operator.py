@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Index, Table
+from sqlalchemy import Index, Table, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
@@ -52,6 +53,14 @@ def note_operator(
             column: incoming(column) for column in ("name", "email", "role", "seen_at")
         },
     )
+
+
+def operator_names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """Return the names of those of `ids` who have one and have come by."""
+    if not ids:
+        return {}
+    rows = session.execute(select(OperatorRow.id, OperatorRow.name).where(OperatorRow.id.in_(ids)))
+    return {operator_id: name for operator_id, name in rows if name}
 
 
 def write_audit(

@@ -66,7 +66,7 @@ def shoot(page: Page, width: int, step: str) -> None:
     Path(SHOTS).mkdir(parents=True, exist_ok=True)
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=f"{SHOTS}/{step}-{width}-{scheme}.png")
+        page.screenshot(path=f"{SHOTS}/{step}-{width}-{scheme}.png", animations="disabled")
 
 
 def fits(page: Page) -> bool:
@@ -174,6 +174,7 @@ def test_message_goes_from_an_operators_filter_to_her_screen_and_back(
     reload_until(operator, lambda: result(operator, "Clicked") == "1")
     assert result(operator, "Opened") == "1"
     assert operator.get_by_role("link", name=demo.MEMBER.name).is_visible()
+    assert operator.locator("main").get_by_text(f"by {demo.OPERATOR.name}").is_visible()
     shoot(operator, width, "9-read-and-clicked")
     with member.expect_response("**/engage/widget/inbox") as asked:
         member.goto("/newsletters/")

@@ -120,7 +120,7 @@ def test_segments_find_whom_they_mean(app, ada):
     for _ in range(5):
         ada.download(f"{letter}/export")
     assert [found.name for found in _people(app, in_segment("power users"))] == ["Ada"]
-    assert _people(app, in_segment("slipping away")) == []
+    assert _people(app, in_segment("left before exporting")) == []
     assert _people(app, in_segment("free, and writing a lot")) == []
 
 

@@ -32,6 +32,12 @@ def _count(app: Flask, model: type) -> int:
         return db.session.scalar(select(func.count()).select_from(model)) or 0
 
 
+def test_empty_database_says_what_to_do(empty):
+    visitor = Visitor(empty)
+    assert visitor.get("/login") == 503
+    assert "flask --app example_app seed" in visitor.page
+
+
 def test_seed_fills_an_empty_database(empty):
     output = _seed(empty)
     assert "40 people with 30 days behind them" in output
