@@ -6,9 +6,9 @@ from flask import Response
 
 from .._state import current_state
 from ..reports.overview import overview
-from ..reports.rules import rule_summaries
 from .chart import chart_of
 from .pages import page
+from .rules import rules_of
 
 _RULES_SHOWN = 6
 
@@ -19,7 +19,7 @@ def show() -> Response:
     database = state.ready.require()
     with database.read() as session:
         figures = overview(session, state.settings, state.clock())
-        rules = rule_summaries(session)
+        rules = rules_of(state, session)
     live = [rule for rule in rules if rule.status != "removed"]
     return page(
         "overview.html",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from .._state import EngageState, current_state
+from ..automation.rules import AutoMessage, write_rule_row
 from ..errors import InvalidFilter
-from ..reports.messages import is_source, recipients
+from ..reports.messages import Counts, is_source, recipients
 from ..reports.rules import RuleSummary, rule_summaries, rule_summary
 from ..store.rule import set_rule_status
 from .access import operator
@@ -16,6 +19,9 @@ from .language import gettext as _
 from .messages import STATES, _place
 from .pages import page, to
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
 _ACTIONS = {"pause": ("live", "paused"), "resume": ("paused", "live")}
 
 
@@ -23,8 +29,16 @@ def show_all() -> Response:
     """Show every rule."""
     state = current_state()
     with state.ready.require().read() as session:
-        found = rule_summaries(session)
+        found = rules_of(state, session)
     return page("rules.html", rules=found)
+
+
+def rules_of(state: EngageState, session: Session) -> list[RuleSummary]:
+    """Return every rule, those that still exist first, and those not yet evaluated too."""
+    known = rule_summaries(session)
+    names = {rule.name for rule in known}
+    new = [_declared(rule) for rule in state.registry.rules.values() if rule.name not in names]
+    return sorted([*known, *new], key=lambda rule: (rule.status == "removed", rule.name))
 
 
 def show(name: str) -> AnyResponse:
@@ -35,7 +49,7 @@ def show(name: str) -> AnyResponse:
         raise InvalidFilter(f"state: {wanted!r:.40} is none of {', '.join(STATES)}.")
     after = _place(request.args.get("after"))
     with state.ready.require().read() as session:
-        rule = rule_summary(session, name) if is_source(name) else None
+        rule = _rule(state, session, name)
         if rule is None:
             return page(
                 "problem.html",
@@ -57,6 +71,32 @@ def show(name: str) -> AnyResponse:
     )
 
 
+def _rule(state: EngageState, session: Session, name: str) -> RuleSummary | None:
+    found = rule_summary(session, name) if is_source(name) else None
+    if found is None and name in state.registry.rules:
+        return _declared(state.registry.rules[name])
+    return found
+
+
+def _declared(rule: AutoMessage) -> RuleSummary:
+    """Return a rule of the code that has not been evaluated yet, so that no row says it."""
+    return RuleSummary(
+        name=rule.name,
+        source=rule.source,
+        status="live",
+        status_reason=None,
+        channel=rule.channel,
+        repeat=rule.repeat.to_json(),
+        sentence=rule.to.describe(),
+        document=None,
+        holdout=rule.holdout,
+        failures=0,
+        last_error=None,
+        evaluated_at=None,
+        counts=Counts(),
+    )
+
+
 def _change(state: EngageState, rule: RuleSummary) -> AnyResponse:
     action = request.form.get("action", "")
     if action not in _ACTIONS:
@@ -66,6 +106,8 @@ def _change(state: EngageState, rule: RuleSummary) -> AnyResponse:
         who = operator()
         reason = _("Paused by %(who)s.") % {"who": who.name or who.email or who.id}
         with state.ready.require().write() as session:
+            if rule.name in state.registry.rules:
+                write_rule_row(session, state.registry.rules[rule.name], state.clock())
             set_rule_status(
                 session,
                 rule.name,
