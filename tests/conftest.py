@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,17 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Any:
     report = yield
     _forbid_skip(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def _our_log_is_heard() -> None:
+    """Undo what a host's logging configuration may have done in a test before this one.
+
+    Flask-Migrate's ``env.py`` reads a logging configuration, which silences all other loggers.
+    """
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.split(".")[0] == "flask_engage" and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 # --- databases -------------------------------------------------------------------------------
