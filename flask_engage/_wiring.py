@@ -59,7 +59,9 @@ def _make_state(
             return settings.AUTO_UPGRADE
         return database.dialect == "sqlite" or app.debug
 
-    ready = Readiness(lambda: _databases.own_source(app, db, settings), auto_upgrade)
+    ready = Readiness(
+        lambda: _databases.own_source(app, db, settings), auto_upgrade, settings.TIMEZONE
+    )
     recorder = Recorder(
         app=app,
         settings=settings,

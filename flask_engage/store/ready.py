@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import NotReady, SchemaError
 from .engine import Database, open_database
+from .meta import keep_timezone, timezone_of
 from .migrate import SchemaState, schema_state, upgrade
 
 _log = logging.getLogger("flask_engage")
@@ -38,10 +39,14 @@ class Readiness:
     """Finds our database at first use and says whether it can be used."""
 
     def __init__(
-        self, source: Callable[[], Engine | URL | str], auto_upgrade: Callable[[Database], bool]
+        self,
+        source: Callable[[], Engine | URL | str],
+        auto_upgrade: Callable[[Database], bool],
+        timezone: str | None = None,
     ) -> None:
         self._source = source
         self._auto_upgrade = auto_upgrade
+        self._timezone = timezone
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._ready = False
@@ -69,6 +74,7 @@ class Readiness:
             try:
                 database = self._found()
                 self._check(database)
+                self._check_timezone(database)
             except (SQLAlchemyError, SchemaError, NotReady, OSError) as error:
                 self._note(error)
                 raise NotReady(str(self._problem)) from error
@@ -107,6 +113,21 @@ class Readiness:
             upgrade(database)
             return
         raise NotReady(_ADVICE[state])
+
+    def _check_timezone(self, database: Database) -> None:
+        """Refuse to cut days in another zone than those that are counted already."""
+        if self._timezone is None:
+            return
+        with database.read() as session:
+            kept = timezone_of(session)
+        if kept is None:
+            with database.write() as session:
+                kept = keep_timezone(session, self._timezone)
+        if kept != self._timezone:
+            raise NotReady(
+                f"ENGAGE_TIMEZONE is {self._timezone!r}, but the days in the database are cut in "
+                f"{kept!r}; set it back to that."
+            )
 
     def _note(self, error: Exception) -> None:
         problem = (
