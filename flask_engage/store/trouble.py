@@ -34,5 +34,6 @@ def is_passing(error: BaseException) -> bool:
     # psycopg says "connection failed" without a state when no server answers.
     return type(cause).__name__ == "OperationalError" and "connection" in text
 
+
 #: What the database raises at us, whichever of the three it is.
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
