@@ -78,18 +78,29 @@ class Guard:
         return _Guarded(self, what, never_raises=True)
 
     def report(self, what: str, error: Exception) -> None:
-        """Count `error` and log it, unless this place has been logged within a minute."""
+        """Count `error` and log it, unless it or this place has been logged within a minute."""
         now = time.monotonic()
+        keys = (what, _origin(error))
         with self._lock:
             self.counts[what] = self.counts.get(what, 0) + 1
             self.last_error = f"{what}: {type(error).__name__}"
-            last = self._last_logged.get(what)
-            if last is not None and now - last < _QUIET_SECONDS:
+            logged = [self._last_logged[key] for key in keys if key in self._last_logged]
+            if any(now - last < _QUIET_SECONDS for last in logged):
                 return
-            self._last_logged[what] = now
+            self._last_logged.update(dict.fromkeys(keys, now))
         _log.warning(
             "flask_engage: %s failed; the host is not affected. (%d so far)",
             what,
             self.counts[what],
             exc_info=error,
         )
+
+
+def _origin(error: Exception) -> str:
+    """Name the line that raised `error`: what fails there is one fault, wherever we meet it."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return type(error).__name__
+    return f"{type(error).__name__} at {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
