@@ -16,7 +16,7 @@ from ..store.upsert import Incoming, upsert
 from .host_users import BATCH, HostUsers, KnownUser
 
 _MANY = 1_000
-"""From here on it pays to tell the planner at once, rather than whenever the database finds time."""
+"""From here on it pays to tell the planner at once, not when the database finds the time."""
 _EMAIL_LENGTH = 320
 _NAME_LENGTH = 255
 _EMPTY: ColumnElement[str] = literal_column("''")
