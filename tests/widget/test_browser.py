@@ -148,7 +148,7 @@ def test_a_button_leads_on_and_is_reported_before_the_page_is_left(
     page.get_by_role("link", name="Try it").click()
     page.wait_for_url("**/export")
     desk.wait_for("shown", "clicked")
-    assert desk.reports[-1] == {"delivery": "d1", "kind": "clicked", "button": 0}
+    assert {"delivery": "d1", "kind": "clicked", "button": 0} in desk.reports
 
 
 def test_a_button_without_an_address_closes(desk: Desk, open_page: Callable[..., Page]) -> None:
@@ -157,7 +157,7 @@ def test_a_button_without_an_address_closes(desk: Desk, open_page: Callable[...,
     page.get_by_role("button", name="Later").click()
     card(page).wait_for(state="detached")
     desk.wait_for("shown", "dismissed")
-    assert desk.reports[-1]["button"] == 1
+    assert [report["button"] for report in desk.reports if "button" in report] == [1]
     assert page.url == desk.url
 
 
