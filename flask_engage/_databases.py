@@ -52,8 +52,8 @@ def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine |
     return engine
 
 
-def host_engine(app: Flask, db: Any, model: type[Any], own: Engine) -> Engine:
-    """Return the engine to read the host's users from."""
+def host_engine(app: Flask, db: Any, model: type[Any] | None, own: Engine) -> Engine:
+    """Return the engine that the host keeps its data on; ours, if it never said."""
     source = host_source(app, db, model)
     if isinstance(source, Engine):
         return source

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from . import _operations
-from ._state import EngageState
+from ._state import EngageState, QueryProvider
 
 if TYPE_CHECKING:
     from .automation.lease import Fence
@@ -33,16 +33,18 @@ def jobs_of(state: EngageState) -> list[Job]:
         return run
 
     jobs: list[Job] = []
-    if state.user_model is not None:
+    has_users = state.user_model is not None
+    if has_users:
         jobs.append(Job("sync users", in_app(_operations.sync_job), SYNC_EVERY))
-        jobs.extend(
-            Job(
-                f"refresh {provider.name}",
-                in_app(_refresh_job(name)),
-                provider.every,
-            )
-            for name, provider in state.registry.providers.items()
+    jobs.extend(
+        Job(
+            f"refresh {provider.name}",
+            in_app(_refresh_job(name)),
+            provider.every,
         )
+        for name, provider in state.registry.providers.items()
+        if has_users or isinstance(provider, QueryProvider)
+    )
     jobs.append(Job("rules", in_app(_operations.rules_job), RULES_EVERY))
     jobs.append(Job("mail", in_app(_operations.mail_job), MAIL_EVERY))
     return jobs

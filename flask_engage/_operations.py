@@ -5,39 +5,39 @@ Needs an app context where a host function is called; no request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import TemplateNotFound
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from . import _databases
-from ._state import AttributeProvider, EngageState
+from ._state import AttributeProvider, EngageState, QueryProvider
 from .capture import identity
 from .delivery.outcome import Outcome
 from .delivery.outgoing import deliver_due
-from .delivery.send import send_in_parts, source_of
 from .delivery.tokens import secret_keys_of
 from .errors import EngageError, InvalidMessage, NotReady
-from .messages.content import Email, EmailTemplate, InApp, resolved
 from .people.host_users import HostUsers
 from .people.providers import refresh_attribute, refresh_query
 from .people.sync import SyncReport, refresh_people, sync_users
-from .segments.compile import CompileContext, validate, where
+from .segments.compile import CompileContext, validate
 from .segments.defaults import built_in_segments
 from .segments.filter import Filter
 from .segments.people import People
 from .signals import message_sent
-from .store.delivery_queue import Audience
-from .store.engine import Database
+from .store.attribute import provider_sources
+from .store.engine import Database, engine_for_reading
 from .store.lease import job_starts
-from .store.person import PersonRow, is_live, person_id_of
-from .types import Person
+from .store.trouble import DATABASE_ERRORS, is_passing
 
 ALWAYS_DUE = timedelta(minutes=1)
 """A job that runs this often runs whenever :func:`run_due` is called."""
+
+_EARLY = timedelta(minutes=5)
 
 if TYPE_CHECKING:
     from .automation.jobs import Job
@@ -71,10 +71,15 @@ def shares_database(state: EngageState, database: Database) -> bool:
 
 
 def host_engine(state: EngageState, database: Database) -> Engine:
-    """Return the engine that the host keeps its users on."""
-    if state.user_model is None:
-        raise NotReady("This needs the host's users: init_app(app, db, user_model=User).")
+    """Return the engine that the host keeps its data on, to compare, not to borrow from."""
     return _databases.host_engine(state.app, state.host_db, state.user_model, database.engine)
+
+
+def reading_engine(state: EngageState, database: Database) -> Engine:
+    """Return an engine of our own for looking at the host's tables."""
+    return state.runner.host_engine(
+        lambda: engine_for_reading(host_engine(state, database), database)
+    )
 
 
 def segment_names(state: EngageState) -> list[str]:
@@ -103,6 +108,23 @@ def people(state: EngageState, filter: Filter) -> People:
     )
 
 
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Turn a database that fails meanwhile into an error that says what to do.
+
+    :raises NotReady: if the database is away, or locked by somebody else for too long.
+    """
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        if not is_passing(error):
+            raise
+        raise NotReady(
+            f"{what}: the database is away or locked ({type(error).__name__}). If this code holds "
+            "an open transaction, end it first; nothing was lost, and it can be done again."
+        ) from error
+
+
 # --- what they are like ----------------------------------------------------------------------
 
 
@@ -111,10 +133,10 @@ def host_users(state: EngageState, database: Database) -> HostUsers:
 
     :raises NotReady: without ``user_model``.
     """
-    engine = host_engine(state, database)
-    assert state.user_model is not None
+    if state.user_model is None:
+        raise NotReady("This needs the host's users: init_app(app, db, user_model=User).")
     return HostUsers(
-        engine,
+        reading_engine(state, database),
         state.user_model,
         identify=state.registry.identify,
         last_seen_column=state.settings.LAST_SEEN_COLUMN,
@@ -124,53 +146,45 @@ def host_users(state: EngageState, database: Database) -> HostUsers:
 def sync(state: EngageState, now: datetime | None = None) -> SyncReport:
     """Bring every host user into people."""
     database = state.ready.require()
-    with state.app.app_context():
+    with state.app.app_context(), answering("sync"):
         return sync_users(database, host_users(state, database), now or state.clock())
 
 
 def refresh(state: EngageState, name: str, now: datetime | None = None) -> str:
-    """Compute a registered attribute or query for everybody, and say how it went."""
+    """Compute a registered attribute or query for everybody, and say how it went.
+
+    :param name: of an attribute, of a query, or of one of a query's columns.
+    :raises LookupError: if nothing of that name is registered.
+    """
     database = state.ready.require()
-    provider = state.registry.providers[name]
+    with database.read() as session:
+        provider = _provider(state, name, session)
     moment = now or state.clock()
     with state.app.app_context():
         if isinstance(provider, AttributeProvider):
             users = host_users(state, database)
-            return str(refresh_attribute(database, users, name, provider.function, moment))
-        engine = host_engine(state, database) if state.user_model else database.engine
-        with Session(engine) as session:
-            return str(refresh_query(database, session, name, provider.function, moment))
+            return str(refresh_attribute(database, users, provider.name, provider.function, moment))
+        with Session(reading_engine(state, database)) as session:
+            return str(refresh_query(database, session, provider.name, provider.function, moment))
+
+
+def _provider(state: EngageState, name: str, session: Session) -> AttributeProvider | QueryProvider:
+    known = state.registry.providers
+    if name in known:
+        return known[name]
+    for source in provider_sources(session, name):
+        if isinstance(known.get(source), QueryProvider):
+            return known[source]
+    raise LookupError(
+        f"No attribute or attribute_query {name!r}; registered: "
+        f"{', '.join(map(repr, sorted(known))) or 'none'}."
+    )
 
 
 # --- saying something ------------------------------------------------------------------------
 
 
-def send(
-    state: EngageState,
-    message: InApp | Email | EmailTemplate,
-    to: Any,
-    key: str | None,
-    *,
-    created_by: str | None = None,
-) -> int:
-    """Queue `message` for whom `to` names; return for how many people it was new."""
-    source = source_of(key)
-    words = resolved(message, lambda name: _template(state, name))
-    database = state.ready.require()
-    # Somebody who was seen a moment ago is a person now, and matches by what they just did.
-    state.recorder.flush()
-    now = state.clock()
-    return send_in_parts(
-        database,
-        words,
-        to_person_ids=_recipients(state, database, to, now),
-        source=source,
-        now=now,
-        created_by=created_by,
-    )
-
-
-def _template(state: EngageState, name: str) -> str:
+def host_template(state: EngageState, name: str) -> str:
     """Return the source of one of the host's templates."""
     loader = state.app.jinja_env.loader
     if loader is None:
@@ -181,30 +195,6 @@ def _template(state: EngageState, name: str) -> str:
         raise InvalidMessage(
             f"There is no template {name!r} in the templates folders of the app."
         ) from None
-
-
-def _recipients(state: EngageState, database: Database, to: Any, now: datetime) -> Audience:
-    segments = segments_of(state)
-    if isinstance(to, str) and to in segments:
-        to = segments[to]
-    if isinstance(to, Filter):
-        condition = where(to, now=now, context=context_of(state, database))
-        return select(PersonRow.id).where(condition, is_live())
-    if isinstance(to, Iterable) and not isinstance(to, str):
-        return [_person_id(state, database, one) for one in to]
-    return [_person_id(state, database, to)]
-
-
-def _person_id(state: EngageState, database: Database, user: Any) -> int:
-    user_id = user.user_id if isinstance(user, Person) else identity.user_id_of(state, user)
-    with database.read() as session:
-        found = None if user_id is None else person_id_of(session, user_id)
-    if found is None:
-        raise InvalidMessage(
-            f"to={user!r}: there is no such person and no segment of that name. People are "
-            "those who were seen, or brought in by 'flask engage sync'."
-        )
-    return found
 
 
 # --- what runs by itself ---------------------------------------------------------------------
@@ -245,10 +235,10 @@ def run_due(state: EngageState, now: datetime) -> dict[str, str | int]:
 
     database = state.ready.require()
     done: dict[str, str | int] = {"facts": state.recorder.flush()}
-    with database.read() as session:
-        starts = job_starts(session)
-    due = [job for job in jobs_of(state) if _is_due(job, starts.get(job.name), now)]
-    with state.app.app_context():
+    with state.app.app_context(), answering("run_due"):
+        with database.read() as session:
+            starts = job_starts(session)
+        due = [job for job in jobs_of(state) if _is_due(job, starts.get(job.name), now)]
         runs = run_jobs_once(due, database, state.guard, lambda: now)
     done.update({run.name: run.error or run.result or "done" for run in runs})
     return done
@@ -256,7 +246,10 @@ def run_due(state: EngageState, now: datetime) -> dict[str, str | int]:
 
 def _is_due(job: Job, started_at: datetime | None, now: datetime) -> bool:
     """Tell whether a job's turn has come; rules and mail are always due when somebody asks."""
-    return started_at is None or job.period <= ALWAYS_DUE or started_at + job.period <= now
+    if started_at is None or job.period <= ALWAYS_DUE:
+        return True
+    # A line in a crontab is never punctual to the second.
+    return started_at + job.period - min(job.period / 10, _EARLY) <= now
 
 
 def _evaluate(state: EngageState, fence: Fence | None, now: datetime) -> dict[str, int]:
@@ -270,7 +263,7 @@ def _evaluate(state: EngageState, fence: Fence | None, now: datetime) -> dict[st
         context_of(state, database),
         state.guard,
         fence,
-        load=lambda name: _template(state, name),
+        load=lambda name: host_template(state, name),
     )
 
 

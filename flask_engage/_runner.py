@@ -10,6 +10,8 @@ from ._clock import Clock
 from ._guard import Guard
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from .automation.scheduler import Job, Scheduler
     from .delivery.transport import Transport
     from .settings import Settings
@@ -35,6 +37,13 @@ class Runner:
         self._scheduler: Scheduler | None = None
         self._decided_for: int | None = None
         self._transport: Transport | None = None
+        self._host: tuple[int, Engine] | None = None
+
+    def host_engine(self, make: Callable[[], Engine]) -> Engine:
+        """Return this process's engine for looking at the host's tables; `make` makes it."""
+        if self._host is None or self._host[0] != os.getpid():
+            self._host = (os.getpid(), make())
+        return self._host[1]
 
     def transport(self, settings: Settings) -> Transport:
         """Return this process's way out for mail, which remembers a server that failed."""

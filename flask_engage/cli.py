@@ -10,7 +10,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-from . import _operations
+from . import _operations, _sending
 from ._state import current_state
 from .errors import EngageError
 from .messages.content import Email, InApp
@@ -79,8 +79,10 @@ def worker() -> None:
         signal.signal(number, lambda *_: stop.set())
     click.echo("The worker runs; Ctrl-C stops it.")
     # Looks after the scheduler's appointments, which a clock that is set back would stall.
+    # And stores what processes that are gone have left in their journals.
     while not stop.wait(_WORKER_LOOKS_SECONDS):
         scheduler.ensure_started()
+        state.recorder.flush()
     scheduler.stop()
 
 
@@ -90,12 +92,9 @@ def worker() -> None:
 def refresh(name: str) -> None:
     """Compute the attribute NAME for everybody now."""
     state = current_state()
-    if name not in state.registry.providers:
-        known = ", ".join(sorted(state.registry.providers)) or "none"
-        raise click.BadParameter(f"{name!r} is not registered; there are: {known}.")
     try:
         click.echo(_operations.refresh(state, name))
-    except EngageError as error:
+    except (EngageError, LookupError) as error:
         raise _fail(error) from error
 
 
@@ -135,7 +134,7 @@ def send(to: str, title: str | None, subject: str | None, body: str, key: str | 
     try:
         message = Email(subject=subject, body=body) if subject else InApp(title=title, body=body)
         known = _operations.segment_names(state)
-        count = _operations.send(state, message, to if to in known else [to], key)
+        count = _sending.send(state, message, to if to in known else [to], key)
     except EngageError as error:
         raise _fail(error) from error
     click.echo(f"Sent to {count} {'person' if count == 1 else 'people'}.")

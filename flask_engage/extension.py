@@ -10,14 +10,14 @@ from weakref import WeakSet
 
 from flask import Flask, current_app, has_app_context
 
-from . import _operations, _wiring
+from . import _operations, _sending, _wiring
 from ._clock import Clock, as_utc, utcnow
 from ._state import KEY, AttributeProvider, EngageState, QueryProvider, Registry, state_of
 from .automation.repeat import Once, Repeat
 from .automation.rules import AutoMessage
 from .capture import tracked as _capture
 from .errors import InvalidFact, InvalidFilter, InvalidMessage, NotReady
-from .messages.content import Email, InApp
+from .messages.content import Email, EmailTemplate, InApp
 from .people.sync import SyncReport
 from .segments.filter import Everyone, Filter
 from .segments.people import People
@@ -194,11 +194,9 @@ class Engage:
         """Compute the attribute or query `name` now, in this thread, for everybody.
 
         :returns: a sentence that says how many people and changes.
-        :raises KeyError: if nothing of that name is registered.
+        :param name: of an attribute, of a query, or of one of a query's columns.
+        :raises LookupError: if nothing of that name is registered.
         """
-        if name not in self._registry.providers:
-            known = ", ".join(sorted(self._registry.providers)) or "none"
-            raise KeyError(f"No attribute or attribute_query {name!r}; registered: {known}.")
         return _operations.refresh(self._state, name)
 
     # --- which of them -----------------------------------------------------------------------
@@ -223,7 +221,7 @@ class Engage:
 
     def send(
         self,
-        message: InApp | Email,
+        message: InApp | Email | EmailTemplate,
         *,
         to: Filter | str | Any | Iterable[Any],
         key: str | None = None,
@@ -234,19 +232,19 @@ class Engage:
 
         :param to: a user, an id, a ``Person``, a list of them, a filter, or a segment's name.
         :param key: makes the call idempotent, for ever: nobody gets the same key twice.
-        :raises InvalidMessage: if the words can't be rendered, or `to` names no segment.
+        :raises InvalidMessage: if the words can't be rendered for somebody, or `to` is nobody.
         :raises NotReady: if the database is away.
         """
-        if not isinstance(message, (InApp, Email)):
+        if not isinstance(message, (InApp, Email, EmailTemplate)):
             raise InvalidMessage(f"send() got {message!r}; give an InApp or an Email.")
-        return _operations.send(self._state, message, to, key)
+        return _sending.send(self._state, message, to, key)
 
     def auto_message(
         self,
         name: str,
         *,
         to: Filter,
-        send: InApp | Email | Mapping[str, InApp | Email],
+        send: InApp | Email | EmailTemplate | Mapping[str, InApp | Email | EmailTemplate],
         repeat: Repeat | None = None,
         on: str = "schedule",
         holdout: float = 0.0,

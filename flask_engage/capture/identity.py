@@ -73,7 +73,7 @@ def buffer_of_request() -> RequestBuffer:
 def _current_user(state: EngageState, held: dict[str, Any]) -> Any | None:
     if state.registry.load_user is not None:
         with _untouched_session():
-            user = _unwrapped(state.registry.load_user())
+            user = unwrapped(state.registry.load_user())
     else:
         user = held.get("_login_user") or _flask_login_user(state)
     if user is None or not _is_authenticated(user):
@@ -90,7 +90,7 @@ def _flask_login_user(state: EngageState) -> Any | None:
     from flask_login import current_user
 
     with _untouched_session():
-        return _unwrapped(current_user)
+        return unwrapped(current_user)
 
 
 def _may_be_logged_in(state: EngageState, manager: Any) -> bool:
@@ -145,10 +145,10 @@ def who_is(state: EngageState, user: Any) -> Who | None:
 
     :raises InvalidFact: if it is none of these.
     """
-    user = _unwrapped(user)
+    user = unwrapped(user)
     if isinstance(user, Identity):
         return _from_identity(state, user)
-    if _is_id(user):
+    if is_id(user):
         return Who(_plain_id(user))
     if state.registry.identify is not None:
         found = state.registry.identify(user)
@@ -171,10 +171,11 @@ def user_id_of(state: EngageState, user: Any) -> str:
     :raises InvalidFact: if it is no user object, id, Identity or ``Person``.
     """
     who = who_is(state, user)
-    return _id_of_object(state, _unwrapped(user)) if who is None else who.user_id
+    return _id_of_object(state, unwrapped(user)) if who is None else who.user_id
 
 
-def _is_id(user: Any) -> bool:
+def is_id(user: Any) -> bool:
+    """Tell whether `user` is no user object but an id, or a ``Person`` of ours."""
     return isinstance(user, (str, int, Person)) or type(user).__name__ == "UUID"
 
 
@@ -260,7 +261,7 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def _unwrapped(user: Any) -> Any:
+def unwrapped(user: Any) -> Any:
     """Return the object behind a proxy such as Flask-Login's ``current_user``."""
     get = getattr(type(user), "_get_current_object", None)
     return user if get is None else user._get_current_object()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Response, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from .. import _operations
+from .. import _operations, _sending
 from .._state import EngageState, current_state
 from ..errors import InvalidFilter, InvalidMessage
 from ..messages.content import message_of
@@ -138,7 +138,7 @@ def _send(state: EngageState, audience: Audience, draft: Draft) -> AnyResponse:
             {"to": audience.sentence, "people": audience.count, "channel": "in_app"},
         )
     try:
-        _operations.send(state, draft.message, audience.target, key, created_by=str(operator().id))
+        _sending.send(state, draft.message, audience.target, key, created_by=str(operator().id))
     except InvalidMessage as error:
         return _form(state, audience, draft, problem=str(error))
     return redirect(to("message", source=source, done="sent"), 303)

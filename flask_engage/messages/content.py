@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from ..errors import InvalidMessage
 from ..store.content import ContentRow
+from .context import NAMES
 from .front_matter import split_front_matter
 from .links import problem_of
 from .template import TemplateError, compile_template
@@ -185,9 +187,17 @@ def _check_text(what: str, text: Any) -> None:
     if not _printable(text):
         raise InvalidMessage(f"{what}: it holds control characters.")
     try:
-        compile_template(text)
+        used = compile_template(text).names
     except TemplateError as error:
         raise TemplateError(error.problem, error.line, what) from error
+    unknown = sorted(name for name in used if name.partition("[")[0] not in NAMES)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], NAMES, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InvalidMessage(
+            f"{what}: nobody has {unknown[0]!r}.{hint} There are: {', '.join(sorted(NAMES))}; "
+            f"custom data are written attrs['{unknown[0]}']."
+        )
 
 
 def _printable(text: str) -> bool:

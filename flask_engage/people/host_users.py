@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Engine, inspect, select
 from sqlalchemy.orm import Session
 
-from ..errors import InvalidSettings
+from ..capture.limits import check_name, check_user_id, check_value
+from ..errors import InvalidFact, InvalidSettings
 from ..types import AttributeValue, Identity
+
+_log = logging.getLogger("flask_engage")
 
 T = TypeVar("T")
 
@@ -112,15 +117,21 @@ class HostUsers:
     def ids_are_keys(self) -> bool:
         """Tell whether a person's id is the primary key of the host's user.
 
-        It is, unless ``identify`` gives ids of another kind; that shows in the first users.
+        It is, unless ``identify`` gives ids of another kind. That shows in the first user whom
+        it records; while there is none, nobody can tell, and the answer is no.
         """
         if self.identify is None:
             return True
-        identify = self.identify
-        identities = next(
-            self.mapped(lambda user: (identify(user), inspect(user).identity[0]), 20), []
-        )
-        return all(known is None or str(known.id) == str(key) for known, key in identities)
+
+        def compare(user: Any) -> bool | None:
+            known = self._known(user)
+            return None if known is None else known.user_id == str(inspect(user).identity[0])
+
+        for found in self.mapped(compare):
+            told = [answer for answer in found if answer is not None]
+            if told:
+                return all(told)
+        return False
 
     def _as_key(self, user_id: str) -> Any:
         try:
@@ -169,18 +180,37 @@ class HostUsers:
                 signed_up_at=as_moment(row.get("signed_up_at")),
                 last_seen_at=as_moment(row.get("last_seen_at")),
             )
+        try:
+            return self._identified(user)
+        except Exception as error:  # noqa: BLE001  (the host's code: one user's trouble)
+            _log.warning("flask_engage: identify() failed for a user: %s", error)
+            return None
+
+    def _identified(self, user: Any) -> KnownUser | None:
+        assert self.identify is not None
         identity = self.identify(user)
         if identity is None:
             return None
         seen = getattr(user, self.last_seen_column, None) if self.last_seen_column else None
         return KnownUser(
-            user_id=str(identity.id),
+            user_id=check_user_id(identity.id),
             email=_text(identity.email),
             name=_text(identity.name),
             signed_up_at=as_moment(identity.signed_up_at),
             last_seen_at=as_moment(seen),
-            attributes=dict(identity.attributes) or None,
+            attributes=_fitting(identity.attributes) or None,
         )
+
+
+def _fitting(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return those attributes that can be kept; a bad one is told, and costs only itself."""
+    found: dict[str, AttributeValue] = {}
+    for name, value in attributes.items():
+        try:
+            found[check_name(name, "attribute")] = check_value(name, plain(value))
+        except InvalidFact as error:
+            _log.warning("flask_engage: an attribute from identify() can't be kept: %s", error)
+    return found
 
 
 def _text(value: Any) -> str | None:
@@ -192,3 +222,21 @@ def as_moment(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def plain(value: Any) -> AttributeValue:
+    """Return what the database gave as one of the kinds that an attribute may hold.
+
+    :raises InvalidFact: if it is none of them.
+    """
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return as_moment(value)
+    if isinstance(value, date):
+        return as_moment(datetime.combine(value, time()))
+    raise InvalidFact(
+        f"{value!r} can't be an attribute; use str, int, float, bool, datetime or None."
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Result, inspect, select
@@ -19,7 +18,7 @@ from ..store.attribute_write import CONFIRMED_EVERY, write_attributes
 from ..store.engine import Database
 from ..store.person import PersonRow, is_live
 from ..types import AttributeValue, Identity
-from .host_users import BATCH, HostUsers, as_moment
+from .host_users import BATCH, HostUsers, plain
 
 _log = logging.getLogger("flask_engage")
 
@@ -56,10 +55,10 @@ def refresh_attribute(
     last_error: str | None = None
 
     def compute(user: Any) -> tuple[str, AttributeValue] | str | None:
-        user_id = _id_of(user, users)
-        if user_id is None:
-            return None
         try:
+            user_id = _id_of(user, users)
+            if user_id is None:
+                return None
             return user_id, check_value(name, plain(function(user)))
         except Exception as error:  # noqa: BLE001  (the host's code: one user's trouble)
             _log.warning("flask_engage: the attribute %r failed for a user: %s", name, error)
@@ -149,24 +148,6 @@ def _forget_unnamed(database: Database, labels: Sequence[str], provider: str, no
             if not left:
                 return changed
             changed += len(write_attributes(session, left, source=_source(provider), now=now))
-
-
-def plain(value: Any) -> AttributeValue:
-    """Return what the database gave as one of the kinds that an attribute may hold.
-
-    :raises InvalidFact: if it is none of them.
-    """
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, datetime):
-        return as_moment(value)
-    if isinstance(value, date):
-        return as_moment(datetime.combine(value, time()))
-    raise InvalidFact(
-        f"{value!r} can't be an attribute; use str, int, float, bool, datetime or None."
-    )
 
 
 def _id_of(user: Any, users: HostUsers) -> str | None:

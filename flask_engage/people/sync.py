@@ -42,7 +42,7 @@ def sync_users(database: Database, users: HostUsers, now: datetime) -> SyncRepor
     count = 0
     for batch in users.batches():
         if batch:
-            _store(database, batch, now)
+            store_known(database, batch, now)
             count += len(batch)
     gone = _mark_gone(database, users, now) if users.ids_are_keys() else 0
     if count >= _MANY:
@@ -69,14 +69,15 @@ def refresh_people(
     present = users.existing(list(by_user_id))
     known = users.known(list(present))
     if known:
-        _store(database, known, now)
+        store_known(database, known, now)
     missing = [person_id for user_id, person_id in by_user_id.items() if user_id not in present]
     if missing:
         with database.write() as session:
             session.execute(update(PersonRow).where(PersonRow.id.in_(missing)).values(gone_at=now))
 
 
-def _store(database: Database, batch: list[KnownUser], now: datetime) -> None:
+def store_known(database: Database, batch: list[KnownUser], now: datetime) -> None:
+    """Make people of some of the host's users, or bring those up to date who are people already."""
     rows: list[dict[str, Any]] = [
         {
             "public_id": new_public_id(),

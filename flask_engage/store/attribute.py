@@ -74,3 +74,13 @@ def unconfirmed_values(
     for person_id, name in session.execute(query.limit(limit)):
         found[person_id][name] = None
     return found
+
+
+def provider_sources(session: Session, name: str) -> list[str]:
+    """Return the names of the providers that any value of the attribute `name` is from."""
+    found = session.scalars(
+        select(AttributeRow.source)
+        .where(AttributeRow.name == name, AttributeRow.source.startswith("provider:"))
+        .distinct()
+    )
+    return [source.removeprefix("provider:") for source in found]

@@ -7,6 +7,7 @@ pages and the API push, and that above enrichment. Within one rank the newer val
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ from ..types import AttributeValue
 from .attribute import AttributeRow
 from .person import PersonRow
 from .upsert import Incoming, upsert
+
+_log = logging.getLogger("flask_engage")
 
 _RANKS = {"manual": 3, "provider": 2, "page": 1, "api": 1, "enrichment": 0}
 CONFIRMED_EVERY = timedelta(minutes=15)
@@ -168,7 +171,12 @@ def _apply(states: dict[_Key, _State | None], write: Write) -> None:
     if state is not None and _rank(state.source) > _rank(write.source):
         return
     if write.by is not None:
-        held = state.value if state is not None and state.kind == "n" else 0
+        if state is not None and state.kind != "n":
+            _log.warning(
+                "flask_engage: %r of a person is no number; it was not increased.", write.name
+            )
+            return
+        held = 0 if state is None else state.value
         value = held + write.by  # type: ignore[operator]
         at = max(at, state.computed_at) if state is not None else at
     elif (

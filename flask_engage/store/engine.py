@@ -28,6 +28,9 @@ STATEMENT_SECONDS = 30
 LOCK_SECONDS = 5
 """How long our threads wait for a lock of the host's before they try again later."""
 
+_OVERFLOW = 8
+"""Connections beyond the idle ones: the scheduler, the writer, an upgrade, an operator's page."""
+
 _READ_ONLY = {"engage_read": True}
 
 
@@ -84,8 +87,25 @@ def open_database(source: Engine | URL | str) -> Database:
     return Database(engine)
 
 
+def engine_for_reading(host: Engine, database: Database) -> Engine:
+    """Return an engine of ours for looking at the host's own tables: never the host's pool.
+
+    Where they are in our database, that is our engine; else one like the host's.
+    """
+    if host.url == database.engine.url:
+        return database.engine.execution_options(**_READ_ONLY)
+    if is_shared(host):
+        return shared_engine(host)
+    engine = _engine_like(host)
+    _limit(engine)
+    return engine.execution_options(**_READ_ONLY)
+
+
 def _engine_like(host: Engine) -> Engine:
     pool = host.pool.recreate()
+    if isinstance(pool, QueuePool):
+        # Enough for our threads and a request of ours, however few the host allows itself.
+        pool._max_overflow = max(pool._max_overflow, _OVERFLOW)
     if isinstance(host.pool, StaticPool):
         # Its only connection is in the host's hands: each of our units of work gets its own.
         pool = NullPool(host.pool._creator)
@@ -105,7 +125,7 @@ def _engine_for(url: URL) -> Engine:
         url,
         poolclass=QueuePool,
         pool_size=2,
-        max_overflow=8,
+        max_overflow=_OVERFLOW,
         pool_timeout=CONNECT_SECONDS,
         pool_pre_ping=True,
         connect_args=arguments,

@@ -121,9 +121,14 @@ def jobs_at_rest(session: Session) -> set[str]:
 
 
 def job_starts(session: Session) -> dict[str, datetime]:
-    """Return when each job last began, by the clock of the app that ran it."""
+    """Return when each job last began, by the clock of the app that ran it.
+
+    One that failed, or never came to its end, counts as not begun: its turn is still due.
+    """
     rows = session.execute(
-        select(JobRow.name, JobRow.started_at).where(JobRow.started_at.is_not(None))
+        select(JobRow.name, JobRow.started_at).where(
+            JobRow.started_at.is_not(None), JobRow.finished_at.is_not(None), JobRow.failures == 0
+        )
     )
     return {name: started_at for name, started_at in rows if started_at is not None}
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_engage.errors import InvalidFact
-from flask_engage.people.host_users import HostUsers
-from flask_engage.people.providers import plain, refresh_attribute, refresh_query
+from flask_engage.people.host_users import HostUsers, plain
+from flask_engage.people.providers import refresh_attribute, refresh_query
 from flask_engage.people.sync import sync_users
 from flask_engage.store.attribute import AttributeRow
 from flask_engage.store.engine import Database

@@ -178,3 +178,35 @@ def test_nobody_is_marked_as_gone_where_ids_are_not_keys(
     sync_users(database, users, NOW)
     refresh_people(database, users, [row.id for row in people(database).values()], NOW)
     assert people(database)["acct-1"].gone_at is None
+
+
+def test_one_user_whom_identify_cannot_name_costs_no_other_user(
+    database: Database, host: sa.Engine
+) -> None:
+    fine, broken = add(host, email="a@example.com"), add(host, email=None)
+
+    def fragile(member: Member) -> Identity:
+        assert member.email is not None
+        return Identity(member.id, email=member.email, attributes={"ratio": float("nan"), "n": 1})
+
+    users = HostUsers(host, Member, identify=fragile)
+    assert sync_users(database, users, NOW).users == 1
+    found = people(database)
+    assert found[str(fine)].attributes == {"n:n": 1}
+    refresh_people(database, users, [found[str(fine)].id], NOW)
+    assert str(broken) not in found
+
+
+def test_nobody_is_marked_as_gone_while_only_staff_can_be_looked_at(
+    database: Database, host: sa.Engine
+) -> None:
+    for _ in range(25):
+        add(host, email="staff@example.com", is_staff=True)
+    add(host, email="a@example.com")
+
+    def staff_is_left_out(member: Member) -> Identity | None:
+        return None if member.is_staff else Identity(f"acct-{member.id}")
+
+    users = HostUsers(host, Member, identify=staff_is_left_out)
+    assert not users.ids_are_keys()
+    assert sync_users(database, users, NOW).gone == 0
