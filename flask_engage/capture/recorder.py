@@ -27,7 +27,7 @@ from ..settings import Settings
 from ..store.engine import Database
 from ..store.ready import Readiness
 from .announce import Announcer
-from .apply import Rules
+from .apply import Outcome, Rules
 from .facts import Fact, encode
 from .host_session import write_in_host_session
 from .journal import Journal
@@ -101,9 +101,10 @@ class Recorder:
         self._folder = folder
         self._rules = Rules.of(settings)
         self._announce = Announcer(app, guard)
-        self._writer = Writer(self._rules, clock, self._announce)
+        self._writer = Writer(self._rules, clock)
         self._opening = threading.Lock()
         self._draining = threading.Lock()
+        self._drainer: int | None = None
         self._store: Journal | MemoryBuffer | None = None
         self._thread: WriterThread | None = None
         self._adopt_at = 0.0
@@ -143,9 +144,10 @@ class Recorder:
 
     def _write_now(self, fact: Fact) -> bool:
         try:
-            self._writer.write_now(self._ready.require(), [fact])
+            outcome = self._writer.write_now(self._ready.require(), [fact])
         except NotReady:
             return False  # said once, by who found out
+        self._announce(outcome)
         return True
 
     def _open(self) -> Journal | MemoryBuffer:
@@ -169,7 +171,10 @@ class Recorder:
         """Store what is waiting, in this thread; return how many facts were stored.
 
         Raises nothing while the database is away: what is not stored stays in the journal.
+        Does nothing in a thread that is storing facts already.
         """
+        if self._drainer == threading.get_ident():
+            return 0
         before = self._writer.stored
         with self._guard.contained("storing facts"), suppress(NotReady):
             self.store_all()  # who found out why it is not ready has said so
@@ -183,20 +188,43 @@ class Recorder:
         :raises sqlalchemy.exc.SQLAlchemyError: if the database is away.
         """
         store = self._store or self._open()
-        with self._draining:
-            database = self._require()
-            try:
-                for source in self._sources(store):
-                    self._writer.drain(database, source, deadline)
-                self._adopt(database, store, deadline)
-                self._tidy(database, store)
-            except (NotReady, SQLAlchemyError, OSError) as error:
-                self._note(error)
-                if not isinstance(error, OSError):
-                    # Perhaps it was migrated under our hands: look again before the next try.
-                    self._ready.forget()
-                raise
-            self._problem, self._last_flush_at = None, self._clock()
+        while self._store_some(store, deadline):
+            pass
+
+    def _store_some(self, store: Journal | MemoryBuffer, deadline: float | None) -> bool:
+        """Store facts, then announce what was stored; tell whether there may be more.
+
+        Announces without the lock: a receiver may well send, flush, or wait for another thread.
+        """
+        untold: list[Outcome] = []
+        try:
+            with self._draining:
+                self._drainer = threading.get_ident()
+                try:
+                    self._drain(store, deadline)
+                finally:
+                    self._drainer = None
+                    more = self._writer.has_much_to_tell
+                    untold = self._writer.take_untold()
+        finally:
+            for outcome in untold:
+                self._announce(outcome)
+        return more
+
+    def _drain(self, store: Journal | MemoryBuffer, deadline: float | None) -> None:
+        database = self._require()
+        try:
+            for source in self._sources(store):
+                self._writer.drain(database, source, deadline)
+            self._adopt(database, store, deadline)
+            self._tidy(database, store)
+        except (NotReady, SQLAlchemyError, OSError) as error:
+            self._note(error)
+            if not isinstance(error, OSError):
+                # Perhaps it was migrated under our hands: look again before the next try.
+                self._ready.forget()
+            raise
+        self._problem, self._last_flush_at = None, self._clock()
 
     def _require(self) -> Database:
         try:
@@ -305,6 +333,7 @@ class Recorder:
         """Begin anew in a forked child: nothing of the parent's is ours."""
         self._opening = threading.Lock()
         self._draining = threading.Lock()
+        self._drainer = None
         self._thread = None
         self._ready.after_fork()
         if self._store is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +45,8 @@ _log = logging.getLogger("flask_engage")
 
 BATCH = 1000
 """Facts in one transaction at most: enough for most of the gain, and locks are held briefly."""
+_MAX_UNTOLD = 20
+"""Batches kept in memory until they are announced."""
 _TRIES = 3
 """Deadlocks and twins of an event id pass at the second try; a third is for bad luck."""
 
@@ -95,10 +97,10 @@ def is_poison(error: BaseException) -> bool:
 class Writer:
     """Stores what lies in a source. One caller at a time."""
 
-    def __init__(self, rules: Rules, clock: Clock, announce: Callable[[Outcome], None]) -> None:
+    def __init__(self, rules: Rules, clock: Clock) -> None:
         self._rules = rules
         self._clock = clock
-        self._announce = announce
+        self._untold: list[Outcome] = []
         self.stored = 0
         """Facts stored since the process began."""
         self.buried = 0
@@ -107,12 +109,14 @@ class Writer:
     def drain(self, database: Database, source: Source, deadline: float | None = None) -> None:
         """Store what `source` holds at this moment.
 
+        Ends earlier when :attr:`has_much_to_tell`.
+
         :param deadline: begin no further batch after this (monotonic seconds).
         :raises NotReady: if the tables are not those of this version.
         :raises sqlalchemy.exc.DBAPIError: if the database is away. Nothing is lost by it.
         """
         end = source.size
-        while deadline is None or time.monotonic() < deadline:
+        while not self.has_much_to_tell and (deadline is None or time.monotonic() < deadline):
             position = self._position(database, source)
             if position == FINISHED:
                 source.stored = source.size
@@ -127,15 +131,26 @@ class Writer:
             except _Superseded:
                 source.stored = None
 
-    def write_now(self, database: Database, facts: list[Fact]) -> None:
-        """Store facts that lie in no source, and return once they are committed.
+    @property
+    def has_much_to_tell(self) -> bool:
+        """Tell whether what has been stored is to be announced before more is."""
+        return len(self._untold) >= _MAX_UNTOLD
+
+    def take_untold(self) -> list[Outcome]:
+        """Return what has been committed since the last call.
+
+        Announcing it is the caller's, once it holds no lock: a receiver may do anything.
+        """
+        untold, self._untold = self._untold, []
+        return untold
+
+    def write_now(self, database: Database, facts: Sequence[Fact]) -> Outcome:
+        """Store facts that lie in no source; return what that did, once it is committed.
 
         :raises sqlalchemy.exc.SQLAlchemyError: if they can't be; then none of them is.
         """
-        self._announce(
-            self._persistently(
-                database, lambda session: apply(session, facts, self._rules, self._clock())
-            )
+        return self._persistently(
+            database, lambda session: apply(session, facts, self._rules, self._clock())
         )
 
     def _position(self, database: Database, source: Source) -> int:
@@ -173,7 +188,7 @@ class Writer:
         source.stored = end
         self.stored += len(facts)
         self.buried += len(unreadable)
-        self._announce(outcome)
+        self._untold.append(outcome)
 
     def _give_up(
         self, database: Database, source: Source, payload: bytes, end: int, error: Exception

@@ -371,3 +371,84 @@ def test_signals_tell_what_is_stored(recorders: Recorders) -> None:
         ),
         ("attribute_changed", {"user_id": "7", "name": "plan", "value": "pro", "old": None}),
     ]
+
+
+def test_a_receiver_may_flush_and_wait_for_another_thread(
+    database: Database, recorders: Recorders
+) -> None:
+    """A receiver that sends or flushes needs what the storing thread would still be holding."""
+    app = FakeApp()
+    recorder = recorders(app=app)
+    stored: list[int] = []
+
+    def flush() -> None:
+        stored.append(recorder.flush())
+
+    def receiver(_sender: Any, name: str, **_what: Any) -> None:
+        if name == "clicked":
+            assert recorder.append(event(1, name="answered"))
+            other = threading.Thread(target=flush, daemon=True)
+            other.start()
+            other.join(20)
+            assert not other.is_alive()
+
+    signals.event_tracked.connect(receiver, sender=app)
+    assert recorder.append(event())
+    storing = threading.Thread(target=recorder.store_all, daemon=True)
+    storing.start()
+    storing.join(30)
+    assert not storing.is_alive()
+    assert stored == [1]
+    assert table(database, EventRow, "name") == [("answered",), ("clicked",)]
+
+
+def test_what_is_stored_is_announced_though_a_later_batch_fails(
+    recorders: Recorders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = FakeApp()
+    recorder = recorders(app=app, guard=Guard(lambda: False))
+    heard: list[str] = []
+
+    def receiver(_sender: Any, name: str, **_what: Any) -> None:
+        heard.append(name)
+        assert not recorder._draining.locked()
+
+    signals.event_tracked.connect(receiver, sender=app)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(recorder, "_adopt", fail)
+    assert recorder.append(event())
+    assert recorder.flush() == 1
+    assert heard == ["clicked"]
+
+
+def test_flushing_while_this_thread_stores_does_nothing(
+    recorders: Recorders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = recorders()
+    inner: list[int] = []
+    monkeypatch.setattr(recorder, "_adopt", lambda *_: inner.append(recorder.flush()))
+    assert recorder.append(event())
+    assert recorder.flush() == 1
+    assert inner == [0]
+
+
+def test_a_long_backlog_is_announced_piece_by_piece(
+    recorders: Recorders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_engage.capture.writer.BATCH", 1)
+    monkeypatch.setattr("flask_engage.capture.writer._MAX_UNTOLD", 2)
+    app = FakeApp()
+    recorder = recorders(app=app)
+    heard: list[int] = []
+
+    def receiver(_sender: Any, properties: dict[str, Any], **_what: Any) -> None:
+        heard.append(properties["n"])
+
+    signals.event_tracked.connect(receiver, sender=app)
+    for n in range(7):
+        assert recorder.append(event(n))
+    assert recorder.flush() == 7
+    assert heard == list(range(7))
