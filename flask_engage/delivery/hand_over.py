@@ -50,11 +50,18 @@ class HandOver:
     def send(self, ready: Ready) -> None:
         """Write one mail and bring it through the transport.
 
-        :raises TransportDown: if no mail can leave; this one stays queued.
+        :raises TransportDown: if no mail can leave; this one stays queued, while it has tries left.
         """
         mail = self._write(ready.claim, ready.person, ready.content, ready.address)
-        if mail is not None:
+        if mail is None:
+            return
+        try:
             self._hand_over(ready.claim, ready.person, mail)
+        except TransportDown as error:
+            if error.about_mail:
+                # Else it would be the first again in the next round, and block all others.
+                self._defer(ready.claim, str(error))
+            raise
 
     def _write(
         self, claim: Claim, person: Person, content: ContentRow | None, address: str
@@ -100,7 +107,8 @@ class HandOver:
     def _hand_over(self, claim: Claim, person: Person, mail: Mail) -> None:
         """Bring one mail through the transport.
 
-        :raises TransportDown: if no mail can leave; this one is queued again.
+        :raises TransportDown: if no mail can leave; this one is queued again, unless it may be
+            the cause: then `send` does that.
         """
         transport = self.transport
         try:
@@ -129,7 +137,8 @@ class HandOver:
                 steps.mark_unknown(session, claim, self.token, self.clock(), error=str(error))
             self.outcome.unknown += 1
         except TransportDown as error:
-            self._put_back(claim, str(error))
+            if not error.about_mail:
+                self._put_back(claim, str(error))
             raise
         else:
             self.taken.append((claim, self.clock()))

@@ -37,8 +37,21 @@ _CLOSING: Final = 421
 _CONNECTION_LOST: Final = (OSError, EOFError, smtplib.SMTPServerDisconnected)
 _LINE_START_DOT: Final = re.compile(rb"(?m)^\.")
 #: Enhanced codes that speak of the mailbox itself (RFC 3463): unknown, moved, disabled.
-_BAD_MAILBOX: Final = re.compile(r"\b5\.(?:1\.(?:1|2|3|6|10)|2\.1)\b")
-_ENHANCED: Final = re.compile(r"\b5\.\d{1,3}\.\d{1,3}\b")
+_BAD_MAILBOX: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10", "2.1"})
+_ENHANCED: Final = re.compile(r"(?<![\d.])5\.(\d{1,3}\.\d{1,3})(?!\.?\d)")
+_ADDRESS: Final = re.compile(r"[^\s<>]+@[^\s<>]+")
+#: What servers say of the mailbox that don't know those codes.
+_MAILBOX_NAMED: Final = re.compile(
+    r"(?:user|mailbox|recipient|(?<!ip )address)\b.*"
+    r"(?:unknown|not found|does ?n.t exist|does not exist|no such|invalid|unavailable)"
+    r"|no such (?:user|mailbox|recipient|address)|(?:unknown|invalid) (?:user|mailbox|recipient)",
+    re.IGNORECASE,
+)
+#: What they say of us at RCPT, where many answer for MAIL and for the login that is missing.
+_SENDER_NAMED: Final = re.compile(
+    r"\bsender (?:address|domain|verif|reject|denied|refused|unknown|invalid)", re.IGNORECASE
+)
+_NOT_LET_IN: Final = re.compile(r"\brelay(?! recipient)|authenticat", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,7 @@ class SmtpTransport:
             raise Uncertain(f"no answer to the mail: {_spoken(error)}") from error
         said = _said(code, reply)
         if 200 <= code < 300:
+            self._failures = 0  # whatever stops this round, the server is not down
             return
         if 400 <= code < 500:
             if code == _CLOSING:
@@ -227,11 +241,11 @@ class SmtpTransport:
             code, reply = connection.docmd(command)
         except (*_CONNECTION_LOST, smtplib.SMTPException, ValueError) as error:
             self._drop()
-            raise TransportDown(f"{self._server!r}: {_spoken(error)}") from error
+            raise TransportDown(f"{self._server!r}: {_spoken(error)}", about_mail=True) from error
         said = _said(code, reply)
         if code == _CLOSING:
             self._drop()
-            raise TransportDown(said)
+            raise TransportDown(said, about_mail=True)
         if code == expected or (expected is None and 200 <= code < 300):
             return
         if 400 <= code < 500:
@@ -241,7 +255,9 @@ class SmtpTransport:
             self.abandon()
             raise refused(code, said)
         self._drop()
-        raise TransportDown(f"{self._server!r} gave an answer that is none: {said}")
+        raise TransportDown(
+            f"{self._server!r} gave an answer that is none: {said}", about_mail=True
+        )
 
     def _sender_refused(self, _code: int, said: str) -> Exception:
         return TransportDown(f"the sender {self._sender} was refused: {said}")
@@ -253,9 +269,19 @@ class SmtpTransport:
 
 
 def _recipient_refused(code: int, said: str) -> Exception:
-    spoken_of = bool(_BAD_MAILBOX.search(said))
-    unspecified = code in (550, 551, 553) and not _ENHANCED.search(said)
-    return Refused(said, bad_address=spoken_of or unspecified)
+    """Tell an address that is wrong for ever from a server that does not let us in."""
+    text = _ADDRESS.sub("", said)  # what people call themselves is no answer of the server's
+    enhanced = _ENHANCED.search(text)
+    status = enhanced[1] if enhanced else ""
+    if _SENDER_NAMED.search(text) or status in ("1.7", "1.8"):
+        return TransportDown(said, about_mail=True)
+    if status in _BAD_MAILBOX:
+        return Refused(said, bad_address=True)
+    # A policy may be against this one recipient, or against all that we send: nobody can tell.
+    if status.startswith("7.") or _NOT_LET_IN.search(text):
+        return TransportDown(said, about_mail=True)
+    named = code in (550, 551, 553) and bool(_MAILBOX_NAMED.search(text))
+    return Refused(said, bad_address=named and not status)
 
 
 def _data_refused(_code: int, said: str) -> Exception:

@@ -48,6 +48,11 @@ class Refused(MailProblem):
 class TransportDown(MailProblem):
     """No mail can leave now: no connection, no login, or the sender is refused. None was taken."""
 
+    def __init__(self, reply: str, *, about_mail: bool = False) -> None:
+        super().__init__(reply)
+        self.about_mail = about_mail
+        """Whether it came up over one mail, so that it may be that mail's doing."""
+
 
 class Uncertain(MailProblem):
     """The mail was handed over, and no answer came that anybody could understand."""

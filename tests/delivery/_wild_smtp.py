@@ -39,6 +39,8 @@ class WildServer:
 
     def __init__(self, mode: str = "ok") -> None:
         self.mode = mode
+        self.rcpt_answers: dict[str, str] = {}
+        """What to answer at RCPT to single addresses; after a 421 it hangs up, after "" at once."""
         self.bodies: Counter[str] = Counter()
         """How often a mail of each Message-ID was accepted: the truth about doubles."""
         self.contents: list[bytes] = []
@@ -120,6 +122,13 @@ class WildServer:
                     )
             elif verb == "RCPT":
                 recipient = re.sub(r".*<(.*)>.*", r"\1", line)
+                answer = self.rcpt_answers.get(recipient, self.rcpt_answers.get("*"))
+                if answer is not None:
+                    if answer:
+                        say(answer)
+                    if answer[:3] in ("", "421"):
+                        return
+                    continue
                 say(
                     {
                         "rcpt450": "450 4.2.1 later",

@@ -231,7 +231,7 @@ ANSWERS = {
     "mail550": ("queued", 0),
     "rcpt450": ("queued", 0),
     "rcpt550": ("failed", 0),
-    "rcpt_policy": ("failed", 0),
+    "rcpt_policy": ("queued", 0),
     "data451": ("queued", 0),
     "data554": ("failed", 0),
     "drop_at_data": ("queued", 0),
@@ -362,6 +362,86 @@ def test_mail_after_a_deferred_one_still_leaves(database):
     with wild_server("rcpt450") as server:
         outcome = run(database, smtp(server))
         assert (outcome.deferred, outcome.stopped) == (3, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "550 relay not permitted, authentication required",
+        "554 5.7.1 Relay access denied",
+        "550 5.7.1 <p0@example.org>: looks like spam",
+        "550 Sender verify failed: no such user here",
+        "550 5.1.8 domain of the sender not found",
+    ],
+)
+def test_a_server_that_does_not_let_us_in_marks_nobody_as_bounced(sqlite_database, answer):
+    database, clock = sqlite_database, FakeClock()
+    queue(database, 3)
+    with wild_server() as server:
+        server.rcpt_answers["*"] = answer
+        transport = smtp(server)
+        outcome = run(database, transport, clock())
+        assert (outcome.failed, outcome.deferred, outcome.stopped) == (0, 1, answer)
+        assert [(row.state, row.attempts) for row in deliveries(database)] == [
+            ("queued", 1),
+            ("queued", 0),
+            ("queued", 0),
+        ]
+        server.rcpt_answers.clear()
+        assert run(database, transport, clock.advance(minutes=2)).sent == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("550 5.1.1 User unknown in relay recipient table", "bounced"),
+        ("550 5.2.1 disabled", "bounced"),
+        ("550 <relay@example.org>: no such user", "bounced"),
+        ("550 Requested action not taken: mailbox unavailable", "bounced"),
+        ("553 mailbox name does not exist", "bounced"),
+        ("550 5.2.2 mailbox unavailable, quota", "refused by the mail server"),
+        ("550 your IP address 5.1.1.2 is unknown", "refused by the mail server"),
+        ("550 no", "refused by the mail server"),
+        ("550 <no-such-user@example.org>: no", "refused by the mail server"),
+    ],
+)
+def test_an_address_is_bad_for_ever_only_if_the_server_says_so(sqlite_database, answer, reason):
+    queue(sqlite_database)
+    with wild_server() as server:
+        server.rcpt_answers["*"] = answer
+        assert run(sqlite_database, smtp(server)).failed == 1
+    [row] = deliveries(sqlite_database)
+    assert (row.state, row.reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize("answer", ["421 4.7.0 too many for this one", "", "what a question"])
+def test_one_mail_at_which_the_server_hangs_up_does_not_block_the_others(sqlite_database, answer):
+    database, clock = sqlite_database, FakeClock()
+    queue(database, 4)
+    with wild_server() as server:
+        server.rcpt_answers["p1@example.org"] = answer
+        transport = smtp(server)
+        outcome = run(database, transport, clock())
+        assert (outcome.sent, outcome.deferred) == (1, 1)
+        assert outcome.stopped
+        assert run(database, transport, clock.advance(seconds=6)).sent == 2
+        stuck = deliveries(database)[1]
+        assert (stuck.state, stuck.attempts, stuck.claimed_by) == ("queued", 1, None)
+        assert stuck.not_before > clock()
+        for _ in range(8):
+            run(database, transport, clock.advance(hours=12))
+        assert "8 tries" in deliveries(database)[1].reason
+        assert set(server.bodies.values()) == {1}
+
+
+def test_a_mail_at_whose_data_the_server_hangs_up_waits_behind_the_others(sqlite_database):
+    database, clock = sqlite_database, FakeClock()
+    queue(database, 2)
+    with wild_server("drop_at_data") as server:
+        transport = smtp(server)
+        run(database, transport, clock())
+        run(database, transport, clock.advance(seconds=6))
+    assert [(row.state, row.attempts) for row in deliveries(database)] == [("queued", 1)] * 2
 
 
 # --- several senders, and senders that die ---------------------------------------------------
