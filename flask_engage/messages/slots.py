@@ -18,6 +18,7 @@ _OPEN: Final = "\ufdd0"
 _CLOSE: Final = "\ufdd1"
 _MARK: Final = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
 _MARK_IN_URL: Final = re.compile(f"{quote(_OPEN)}([0-9]+){quote(_CLOSE)}")
+_OPEN_HOST: Final = re.compile(r"https?:/*[^/?#]*", re.IGNORECASE)
 _URL_SIGNS: Final = "/:?&=#%+,;@~.-_"
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0\ufdd1]")
 
@@ -46,9 +47,15 @@ class Slots:
         """Return the address `url`, in which Markdown has percent-encoded the marks.
 
         A value is percent-encoded too, so that it can't change where the address leads; only
-        one that stands at the very beginning may be an address itself.
+        one that stands at the very beginning may be an address itself. One that would become
+        part of a host, as in ``https://app.example{{ x }}/``, leaves no address at all: "".
         """
-        return _MARK_IN_URL.sub(
-            lambda mark: quote(self._values[int(mark[1])], safe="" if mark.start() else _URL_SIGNS),
-            url,
-        )
+        restored, end = "", 0
+        for mark in _MARK_IN_URL.finditer(url):
+            restored += url[end : mark.start()]
+            if _OPEN_HOST.fullmatch(restored):
+                return ""
+            signs = _URL_SIGNS if mark.start() == 0 else ""
+            restored += quote(self._values[int(mark[1])], safe=signs)
+            end = mark.end()
+        return restored + url[end:]

@@ -183,6 +183,31 @@ def test_value_in_a_link_can_not_change_where_it_leads():
     )
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://ok.example{{ name }}/a",
+        "HTTPS://{{ name }}/a",
+        "https://{{ name }}.ok.example",
+        "https://ok.example:80{{ name }}",
+        "{{ email }}{{ name }}/a",
+    ],
+)
+def test_value_in_the_host_of_a_link_leaves_no_link(address):
+    values = {"name": ".evil.example", "email": "https://ok.example"}
+    assert in_app(f"[x]({address})", **values).html == "<p>x</p>"
+    person = Person(public_id="p", user_id="1", **values)
+    rendered = render_email(Email("s", f"[x]({address})"), context_for(person))
+    assert "evil" not in rendered.html + rendered.text
+
+
+def test_value_behind_the_host_of_a_link_stays():
+    values = {"name": "a b", "email": "https://ok.example/t"}
+    for address in ("https://ok.example/t/{{ name }}", "{{ email }}/{{ name }}"):
+        html = in_app(f"[x]({address})", **values).html
+        assert 'href="https://ok.example/t/a%20b"' in html
+
+
 def test_title_is_one_line_of_plain_text():
     person = Person(public_id="p", user_id="1", name="A\r\nB\x00<b>\u2028C")
     assert render_in_app(InApp("Hi {{ name }}"), context_for(person)).title == "Hi A B <b> C"
