@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from .._clock import Clock
 from .._guard import Guard
+from ..store.base import is_mysql
 from .announce import Announcer
 from .apply import Outcome, Rules, apply
 from .facts import Fact
@@ -27,12 +29,43 @@ def write_in_host_session(
 
     `host_session` is a ``Session`` or a ``scoped_session``. What the host has pending is not
     flushed, and if we fail its work is as it was.
+
+    :raises sqlalchemy.exc.DBAPIError: if the database has ended the host's transaction, which
+        MariaDB and MySQL do at a deadlock: the host would go on without its earlier rows.
     """
     done: list[Outcome] = []
+    ended: list[DBAPIError] = []
     with guard.guarded("recording in the host's transaction"):
-        done.append(_write(host_session.connection(), fact, rules, clock))
+        connection = host_session.connection()
+        try:
+            done.append(_write(connection, fact, rules, clock))
+        except DBAPIError as error:
+            ended += _ends_transaction(error, is_mysql(connection.dialect))
+            raise
         _announce_after_commit(host_session, done[0], announce)
+    if ended:
+        raise ended[0]
     return bool(done)
+
+
+#: A deadlock, and a savepoint that went with the transaction it was in.
+_MYSQL_ENDS = (1213, 1305)
+
+
+def _ends_transaction(error: BaseException, on_mysql: bool) -> list[DBAPIError]:
+    """Return those of `error` and what led to it after which no transaction is left.
+
+    The first of them in time comes first: the deadlock, not the savepoint that is missing.
+    """
+    found: list[DBAPIError] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DBAPIError):
+            number = cause.orig.args[0] if cause.orig is not None and cause.orig.args else None
+            if cause.connection_invalidated or (on_mysql and number in _MYSQL_ENDS):
+                found.insert(0, cause)
+        cause = cause.__context__
+    return found
 
 
 def _write(connection: Connection, fact: Fact, rules: Rules, clock: Clock) -> Outcome:

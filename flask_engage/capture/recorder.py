@@ -136,7 +136,10 @@ class Recorder:
         """Store `fact` in the host's own transaction; tell whether that worked.
 
         It commits or rolls back with what else the host does in it. If it fails, the host's
-        work is as it was.
+        work is as it was. It never raises, with one exception:
+
+        :raises sqlalchemy.exc.DBAPIError: if the database has ended the host's transaction (a
+            deadlock on MariaDB or MySQL, a lost connection), so that its work must be done again.
         """
         return write_in_host_session(
             host_session, fact, self._rules, self._clock, self._announce, self._guard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,6 +91,45 @@ def test_a_failure_of_ours_leaves_the_hosts_rows(
         from flask_engage.store.event import EventTotalRow
 
         EventTotalRow.__table__.create(host_engine)  # type: ignore[attr-defined]
+
+
+def test_a_host_whose_transaction_is_gone_is_told(
+    database: Database, recorders: Recorders, host_engine: sa.Engine
+) -> None:
+    """A deadlock costs the whole transaction on MariaDB, and a statement on PostgreSQL."""
+    if database.dialect == "sqlite":
+        return  # one writer at a time: nothing to be locked in
+    recorder = recorders(guard=Guard(lambda: False))
+    for user_id in ("1", "2"):
+        assert recorder.append(Event(START, user_id, "paid"))
+    recorder.flush()
+    find = sa.text("SELECT id FROM engage_person WHERE user_id = :user_id FOR UPDATE")
+    with host_engine.connect() as rival, Session(host_engine) as session:
+        # InnoDB sacrifices whoever has changed fewer rows: that is to be the host.
+        rival.execute(orders.insert(), [{"id": n} for n in range(100, 200)])
+        rival.execute(find, {"user_id": "2"})
+        session.execute(orders.insert(), {"id": 1})
+        assert recorder.write_in_session(session, Event(START, "1", "paid"))
+        errors: list[Exception] = []
+
+        def lock_the_other() -> None:
+            try:
+                rival.execute(find, {"user_id": "1"})
+            except sa.exc.OperationalError as error:
+                errors.append(error)
+            rival.rollback()
+
+        thread = threading.Thread(target=lock_the_other)
+        thread.start()
+        if database.dialect == "mysql":
+            with pytest.raises(sa.exc.OperationalError, match="1213"):
+                recorder.write_in_session(session, Event(START, "2", "paid"))
+            session.rollback()
+        else:
+            recorder.write_in_session(session, Event(START, "2", "paid"))
+            session.commit()
+        thread.join(30)
+    assert _orders(host_engine) == (0 if database.dialect == "mysql" else 1)
 
 
 def test_the_hosts_pending_objects_are_not_flushed(
