@@ -48,15 +48,24 @@ class Readiness:
         self._auto_upgrade = auto_upgrade
         self._timezone = timezone
         self._lock = threading.Lock()
+        self._finding = threading.Lock()
+        """Never held while the database is talked to: a request may be waiting for it."""
         self._database: Database | None = None
         self._ready = False
         self._failed_at: float | None = None
         self._problem: str | None = None
 
     def database(self) -> Database:
-        """Return the database without looking whether it answers or has our tables."""
-        with self._lock:
-            return self._found()
+        """Return the database without looking whether it answers or has our tables.
+
+        Waits for nothing, also while another thread waits for an answer in :meth:`require`.
+        """
+        if self._database is not None:
+            return self._database
+        with self._finding:
+            if self._database is None:
+                self._database = open_database(self._source())
+            return self._database
 
     def require(self) -> Database:
         """Return the database, ready for use; migrates it first where that is allowed.
@@ -72,7 +81,7 @@ class Readiness:
             if self._failed_at is not None and now - self._failed_at < RETRY_SECONDS:
                 raise NotReady(self._problem or "The database is away.")
             try:
-                database = self._found()
+                database = self.database()
                 self._check(database)
                 self._check_timezone(database)
             except (SQLAlchemyError, SchemaError, NotReady, OSError) as error:
@@ -92,6 +101,7 @@ class Readiness:
     def after_fork(self) -> None:
         """Leave the parent's connections alone in a forked child."""
         self._lock = threading.Lock()
+        self._finding = threading.Lock()
         if self._database is not None and not self._database.shared:
             self._database.engine.dispose(close=False)
 
@@ -99,11 +109,6 @@ class Readiness:
     def problem(self) -> str | None:
         """What keeps the database from being used, if anything is known to."""
         return self._problem
-
-    def _found(self) -> Database:
-        if self._database is None:
-            self._database = open_database(self._source())
-        return self._database
 
     def _check(self, database: Database) -> None:
         state = schema_state(database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 
@@ -36,3 +37,29 @@ def test_missing_tables_are_said_once_and_asked_about_rarely(
 def test_tables_are_made_at_first_use_where_that_is_allowed(database_url: str) -> None:
     database = ready(database_url, "UTC", upgrades=True).require()
     assert ready(database_url, "UTC").require().dialect == database.dialect
+
+
+def test_the_database_is_at_hand_while_it_is_still_being_asked(
+    database: Database, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request's first fact needs to know which database it is, not that it answers."""
+    found = ready(migrated_url, "UTC")
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask(_database: Database) -> None:
+        asked.set()
+        assert answered.wait(30)
+
+    monkeypatch.setattr(found, "_check", ask)
+    asking = threading.Thread(target=found.require, daemon=True)
+    asking.start()
+    assert asked.wait(30)
+    meanwhile: list[Database] = []
+    request = threading.Thread(target=lambda: meanwhile.append(found.database()), daemon=True)
+    request.start()
+    request.join(20)
+    in_time = not request.is_alive()
+    answered.set()
+    asking.join(30)
+    assert in_time
+    assert meanwhile == [found.database()]
