@@ -37,6 +37,7 @@ from .store.trouble import DATABASE_ERRORS, is_passing
 ALWAYS_DUE = timedelta(minutes=1)
 """A job that runs this often runs whenever :func:`run_due` is called."""
 
+_SECRET_BYTES = 16
 _EARLY = timedelta(minutes=5)
 
 if TYPE_CHECKING:
@@ -304,8 +305,13 @@ def advice(state: EngageState) -> list[str]:
     """Return what an operator of the host should mend, one sentence each."""
     found: list[str] = []
     app, settings = state.app, state.settings
-    if not secret_keys_of(app.config):
+    keys = secret_keys_of(app.config)
+    if not keys:
         found.append("SECRET_KEY is missing: the dashboard and signed links in mail stay closed.")
+    elif len(keys[0]) < _SECRET_BYTES:
+        found.append(
+            f"SECRET_KEY has fewer than {_SECRET_BYTES} bytes: the dashboard stays closed."
+        )
     if state.registry.operator is None:
         found.append("Nobody may open the dashboard: register one with @engage.operator.")
     if state.registry.load_user is None and not hasattr(app, "login_manager"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,8 @@ ATTRIBUTES = 100
 USER_ID_LENGTH = 255
 EVENT_ID_LENGTH = 191
 _INT_LIMIT = 2**63
+_AHEAD = timedelta(days=1)
+"""Clocks differ, and so do zones that somebody mixed up; by more than a day they do not."""
 _EARLIEST_YEAR = 1970
 
 
@@ -154,6 +156,18 @@ def check_time(at: object, what: str = "at") -> datetime:
         raise InvalidFact(str(error)) from None
     if moment.year < _EARLIEST_YEAR:
         raise InvalidFact(f"{what} {at!r}: expected a moment after {_EARLIEST_YEAR}.")
+    return moment
+
+
+def check_past(at: object, now: datetime) -> datetime:
+    """Return `at`, when something happened, in UTC.
+
+    :raises InvalidFact: as :func:`check_time`, or if it lies more than a day ahead of `now`:
+        somebody last seen in the future would never be missed.
+    """
+    moment = check_time(at)
+    if moment > now + _AHEAD:
+        raise InvalidFact(f"at {moment.isoformat()}: expected a moment that has come.")
     return moment
 
 

@@ -27,8 +27,8 @@ from .limits import (
     check_event_id,
     check_hits,
     check_name,
+    check_past,
     check_properties,
-    check_time,
     check_values,
 )
 
@@ -59,7 +59,7 @@ def track(
     name = check_name(name, "event")
     checked = check_properties(properties)
     event_id = check_event_id(id)
-    moment = None if at is None else check_time(at)
+    moment = None if at is None else check_past(at, state.clock())
     who = _whom(state, user, f"track({name!r})")
     if who is None:
         return False
@@ -83,7 +83,7 @@ def seen(
     :raises InvalidFact: if `at` is naive or `hits` below 1.
     """
     count = check_hits(hits)
-    moment = None if at is None else check_time(at)
+    moment = None if at is None else check_past(at, state.clock())
     who = _whom(state, user, "seen()")
     if who is None:
         return False

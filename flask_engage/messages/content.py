@@ -194,9 +194,11 @@ def _check_text(what: str, text: Any) -> None:
     if unknown:
         near = difflib.get_close_matches(unknown[0], NAMES, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InvalidMessage(
-            f"{what}: nobody has {unknown[0]!r}.{hint} There are: {', '.join(sorted(NAMES))}; "
-            f"custom data are written attrs['{unknown[0]}']."
+        raise TemplateError(
+            f"nobody has {unknown[0]!r}.{hint} There are: {', '.join(sorted(NAMES))}; "
+            f"custom data are written attrs['{unknown[0]}'].",
+            next((n for n, line in enumerate(text.split("\n"), 1) if unknown[0] in line), None),
+            what,
         )
 
 

@@ -27,6 +27,14 @@ def is_same_origin(request: Request, base_url: str | None = None) -> bool:
     return sent_by is not None and sent_by in {_place(request.host_url), _place(base_url or "")}
 
 
+def is_own_fetch(request: Request) -> bool:
+    """Tell whether a page of this host asked, as far as the browser says; old ones say nothing."""
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return False
+    return "prefetch" not in headers.get("Sec-Purpose", headers.get("Purpose", "")).lower()
+
+
 def _place(url: str) -> tuple[str, int | None] | None:
     """Return host and port of `url`, the usual port as None; None if it has no host."""
     try:

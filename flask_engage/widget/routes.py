@@ -20,7 +20,7 @@ from flask_engage.errors import NotReady
 from flask_engage.store.person import person_id_of
 
 from .injection import script, script_version
-from .origin import is_same_origin
+from .origin import is_own_fetch, is_same_origin
 
 _LARGEST_REPORT: Final = 64 * 1024
 """Bytes. A report has about 100."""
@@ -67,8 +67,10 @@ def inbox() -> Response:
     """
     state = current_state()
     answer: dict[str, Any] = {}
-    with state.guard.guarded("the widget's inbox"):
-        answer = _inbox(state)
+    # A message counts as sent once it is fetched: by our script, not by a link or a prefetch.
+    if is_own_fetch(request):
+        with state.guard.guarded("the widget's inbox"):
+            answer = _inbox(state)
     return _private(msgspec.json.encode(answer))
 
 

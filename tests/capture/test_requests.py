@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from flask import Flask, session
 from flask.views import MethodView
 from flask_login import current_user, login_user
 
-from flask_engage import Engage, Identity
+from flask_engage import Engage, Identity, InvalidFact
 from flask_engage._state import state_of
 from flask_engage.capture.identity import current_user_id
 from flask_engage.store.event import EventRow
@@ -399,3 +400,11 @@ def test_an_unwritable_journal_folder_is_told_at_the_start(
     client = app.test_client()
     client.set_cookie("session", _session_cookie(app, app_host.add_user(app)))
     assert client.get("/").status_code == 200
+
+
+def test_nobody_is_seen_in_the_future(app: Flask, engage: Engage) -> None:
+    with app.app_context():
+        with pytest.raises(InvalidFact, match="has come"):
+            engage.seen("1", at=datetime.now(UTC) + timedelta(days=2))
+        with pytest.raises(InvalidFact, match="has come"):
+            engage.track("exported", user="1", at=datetime.now(UTC) + timedelta(days=2))

@@ -391,3 +391,16 @@ def test_a_broken_nonce_of_the_host_costs_the_tag_alone(app_host: Host, tmp_path
     response = client.get("/")
     assert response.status_code == 200
     assert b"engage.js" not in response.data
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Purpose": "prefetch"}])
+def test_only_our_script_fetches_a_message(headers: dict[str, str]) -> None:
+    from werkzeug.test import EnvironBuilder
+    from werkzeug.wrappers import Request
+
+    from flask_engage.widget.origin import is_own_fetch
+
+    assert not is_own_fetch(Request(EnvironBuilder(headers=headers).get_environ()))
+    assert is_own_fetch(Request(EnvironBuilder().get_environ()))
+    same = {"Sec-Fetch-Site": "same-origin"}
+    assert is_own_fetch(Request(EnvironBuilder(headers=same).get_environ()))
