@@ -6,6 +6,7 @@ number of statements doesn't grow with the number of facts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 from ..settings import Settings
 from ..store.activity_write import add_active_days
 from ..store.attribute_write import Change, Write, apply_writes
-from ..store.event_write import NewEvent, claim_keys, insert_events
+from ..store.event_write import NewEvent, add_totals, claim_keys, insert_events
 from ..store.person_write import PersonState, erased_at, lock_people, save_people
 from ..store.session_write import (
     RequestWindow,
@@ -28,7 +29,18 @@ from ..store.session_write import (
     save_sessions,
 )
 from ..types import PropertyValue
-from .facts import Attributes, Context, Event, Fact, Increment, Seen, Wire, from_wire
+from .facts import (
+    Attributes,
+    Context,
+    Event,
+    Fact,
+    Increment,
+    Personal,
+    Seen,
+    Total,
+    Wire,
+    from_wire,
+)
 from .sessions import Sessions, Sighting, sessionise
 
 
@@ -75,13 +87,34 @@ class Outcome:
 
 def apply(session: Session, facts: Sequence[Fact], rules: Rules, now: datetime) -> Outcome:
     """Store `facts`, in their order."""
+    outcome = apply_personal(
+        session, [fact for fact in facts if not isinstance(fact, Total)], rules, now
+    )
+    totals = Counter((rules.day(event.at), event.name) for event in outcome.tracked)
+    for fact in facts:
+        if isinstance(fact, Total):
+            totals[rules.day(fact.at), fact.name] += fact.count
+    add_totals(session, totals)
+    return outcome
+
+
+def apply_personal(
+    session: Session, facts: Sequence[Personal], rules: Rules, now: datetime
+) -> Outcome:
+    """Store `facts`, in their order, but change no row that people share.
+
+    So the transaction can last without holding up what others do. What was tracked is still
+    to be counted in the totals.
+    """
+    if not facts:
+        return Outcome()
     erased = erased_at(session, {fact.user_id for fact in facts})
     facts = [f for f in facts if f.user_id not in erased or f.at > erased[f.user_id]]
     people = lock_people(session, {fact.user_id for fact in facts}, now)
     return _Batch(session, _of_the_living(facts, people), people, rules, now).apply()
 
 
-def _of_the_living(facts: Sequence[Fact], people: dict[str, PersonState]) -> list[Fact]:
+def _of_the_living(facts: Sequence[Personal], people: dict[str, PersonState]) -> list[Personal]:
     """Drop what was said of people before they were deleted; who is seen again begins anew."""
     kept = []
     for fact in facts:
@@ -100,7 +133,7 @@ class _Batch:
     def __init__(
         self,
         session: Session,
-        facts: Sequence[Fact],
+        facts: Sequence[Personal],
         people: dict[str, PersonState],
         rules: Rules,
         now: datetime,
@@ -136,7 +169,7 @@ class _Batch:
             self.outcome.changed.append((self.by_id[change.person_id].user_id, change))
         return self.outcome
 
-    def _sort(self, fact: Fact) -> None:
+    def _sort(self, fact: Personal) -> None:
         person_id = self.people[fact.user_id].id
         if isinstance(fact, Seen):
             self.seen.setdefault(person_id, []).append(fact)

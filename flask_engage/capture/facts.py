@@ -82,10 +82,22 @@ class Increment(msgspec.Struct, array_like=True, frozen=True, tag="increment"):
     source: str = "api"
 
 
-Fact: TypeAlias = Seen | Event | Attributes | Increment
+class Total(msgspec.Struct, array_like=True, frozen=True, tag="total"):
+    """Events that are stored already are to be counted in everybody's total of their day."""
+
+    at: datetime
+    name: str
+    count: int = 1
+
+
+Personal: TypeAlias = Seen | Event | Attributes | Increment
+"""What is said of somebody."""
+Fact: TypeAlias = Personal | Total
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Seen | Event | Attributes | Increment)
+_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(
+    Seen | Event | Attributes | Increment | Total
+)
 
 
 def encode(fact: Fact) -> bytes:

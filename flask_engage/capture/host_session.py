@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,23 +13,23 @@ from sqlalchemy.orm import Session, SessionTransaction
 from .._clock import Clock
 from .._guard import Guard
 from ..store.base import is_mysql
-from .announce import Announcer
-from .apply import Outcome, Rules, apply
-from .facts import Fact
+from .apply import Outcome, Rules, apply_personal
+from .facts import Personal
 
 
 def write_in_host_session(
     host_session: Any,
-    fact: Fact,
+    fact: Personal,
     rules: Rules,
     clock: Clock,
-    announce: Announcer,
+    committed: Callable[[Outcome], None],
     guard: Guard,
 ) -> bool:
     """Store `fact` inside a savepoint of the host's transaction; tell whether that worked.
 
     `host_session` is a ``Session`` or a ``scoped_session``. What the host has pending is not
-    flushed, and if we fail its work is as it was.
+    flushed, and if we fail its work is as it was. Rows that people share are not touched, so
+    that nobody has to wait for the host's commit; `committed` is called after it.
 
     :raises sqlalchemy.exc.DBAPIError: if the database has ended the host's transaction, which
         MariaDB and MySQL do at a deadlock: the host would go on without its earlier rows.
@@ -42,7 +43,7 @@ def write_in_host_session(
         except DBAPIError as error:
             ended += _ends_transaction(error, is_mysql(connection.dialect))
             raise
-        _announce_after_commit(host_session, done[0], announce)
+        _announce_after_commit(host_session, done[0], committed)
     if ended:
         raise ended[0]
     return bool(done)
@@ -68,7 +69,7 @@ def _ends_transaction(error: BaseException, on_mysql: bool) -> list[DBAPIError]:
     return found
 
 
-def _write(connection: Connection, fact: Fact, rules: Rules, clock: Clock) -> Outcome:
+def _write(connection: Connection, fact: Personal, rules: Rules, clock: Clock) -> Outcome:
     _begin(connection)
     with (
         connection.begin_nested(),
@@ -77,7 +78,7 @@ def _write(connection: Connection, fact: Fact, rules: Rules, clock: Clock) -> Ou
         ) as session,
         session.begin(),
     ):
-        return apply(session, [fact], rules, clock())
+        return apply_personal(session, [fact], rules, clock())
 
 
 def _begin(connection: Connection) -> None:
@@ -95,18 +96,20 @@ def _begin(connection: Connection) -> None:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What is announced once the host's transaction has committed."""
+    """What is to be told once the host's transaction has committed."""
 
     transaction: SessionTransaction | None
     """The one it is part of: a savepoint of the host's, or the outermost."""
     outcome: Outcome
-    announce: Announcer
+    committed: Callable[[Outcome], None]
 
 
 _KEY = "engage_waiting"
 
 
-def _announce_after_commit(host_session: Any, outcome: Outcome, announce: Announcer) -> None:
+def _announce_after_commit(
+    host_session: Any, outcome: Outcome, committed: Callable[[Outcome], None]
+) -> None:
     session: Session = getattr(host_session, "registry", lambda: host_session)()
     if _KEY not in session.info:
         session.info[_KEY] = []
@@ -115,7 +118,7 @@ def _announce_after_commit(host_session: Any, outcome: Outcome, announce: Announ
         event.listen(session, "after_soft_rollback", _rolled_back)
         event.listen(session, "after_transaction_end", _ended)
     transaction = session.get_nested_transaction() or session.get_transaction()
-    _waiting(session).append(_Waiting(transaction, outcome, announce))
+    _waiting(session).append(_Waiting(transaction, outcome, committed))
 
 
 def _waiting(session: Session) -> list[_Waiting]:
@@ -133,7 +136,7 @@ def _committed(session: Session) -> None:
     done = _waiting(session).copy()
     _waiting(session).clear()
     for item in done:
-        item.announce(item.outcome)
+        item.committed(item.outcome)
 
 
 def _rolled_back(session: Session, previous: SessionTransaction) -> None:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from ..store.engine import Database
 from ..store.ready import Readiness
 from .announce import Announcer
 from .apply import Outcome, Rules
-from .facts import Fact, encode
+from .facts import Fact, Personal, Total, encode
 from .host_session import write_in_host_session
 from .journal import Journal
 from .memory import MemoryBuffer
@@ -132,7 +133,7 @@ class Recorder:
             self._refused += 1
         return accepted
 
-    def write_in_session(self, host_session: Any, fact: Fact) -> bool:
+    def write_in_session(self, host_session: Any, fact: Personal) -> bool:
         """Store `fact` in the host's own transaction; tell whether that worked.
 
         It commits or rolls back with what else the host does in it. If it fails, the host's
@@ -142,8 +143,15 @@ class Recorder:
             deadlock on MariaDB or MySQL, a lost connection), so that its work must be done again.
         """
         return write_in_host_session(
-            host_session, fact, self._rules, self._clock, self._announce, self._guard
+            host_session, fact, self._rules, self._clock, self._committed, self._guard
         )
+
+    def _committed(self, outcome: Outcome) -> None:
+        """Count what the host has committed, then announce it."""
+        for (at, name), count in Counter((t.at, t.name) for t in outcome.tracked).items():
+            with self._guard.contained("counting events"):
+                self.append(Total(at, name, count))
+        self._announce(outcome)
 
     def _write_now(self, fact: Fact) -> bool:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -53,7 +52,7 @@ def claim_keys(session: Session, keys: Collection[tuple[str, str]]) -> set[tuple
 
 
 def insert_events(session: Session, events: Sequence[NewEvent], now: datetime) -> None:
-    """Store events, their sums by person and their totals by day."""
+    """Store events and their sums by person. Their totals are for :func:`add_totals`."""
     if not events:
         return
     session.execute(
@@ -71,7 +70,6 @@ def insert_events(session: Session, events: Sequence[NewEvent], now: datetime) -
         ],
     )
     _sum_up(session, events)
-    _add_totals(session, events)
 
 
 def _sum_up(session: Session, events: Sequence[NewEvent]) -> None:
@@ -109,8 +107,13 @@ def _summed(table: Table, incoming: Incoming) -> dict[str, Any]:
     }
 
 
-def _add_totals(session: Session, events: Sequence[NewEvent]) -> None:
-    totals = Counter((event.day, event.name) for event in events)
+def add_totals(session: Session, totals: Mapping[tuple[date, str], int]) -> None:
+    """Add to how often everybody together did something on a day.
+
+    These rows are everybody's: until the transaction ends, nobody else can add to them.
+    """
+    if not totals:
+        return
     upsert(
         session,
         EventTotalRow.__table__,  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from flask_engage._guard import Guard
 from flask_engage.capture.facts import Event
 from flask_engage.capture.recorder import Recorder
 from flask_engage.store.engine import Database
-from flask_engage.store.event import EventRow
+from flask_engage.store.event import EventRow, EventSummaryRow, EventTotalRow
 from flask_engage.store.person import PersonRow
 from tests._clock import START
 from tests.capture._recorders import FakeApp, Recorders, table
@@ -76,7 +76,7 @@ def test_a_failure_of_ours_leaves_the_hosts_rows(
 ) -> None:
     """On PostgreSQL a statement that fails would otherwise end the host's transaction."""
     with host_engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE engage_event_total"))
+        connection.execute(sa.text("DROP TABLE engage_event_summary"))
     try:
         recorder = recorders(guard=Guard(lambda: False))
         with Session(host_engine) as session:
@@ -88,9 +88,7 @@ def test_a_failure_of_ours_leaves_the_hosts_rows(
         assert table(database, EventRow, "name") == []
         assert table(database, PersonRow, "user_id") == []
     finally:
-        from flask_engage.store.event import EventTotalRow
-
-        EventTotalRow.__table__.create(host_engine)  # type: ignore[attr-defined]
+        EventSummaryRow.__table__.create(host_engine)  # type: ignore[attr-defined]
 
 
 def test_a_host_whose_transaction_is_gone_is_told(
@@ -178,3 +176,53 @@ def test_a_scoped_session_will_do_and_signals_follow_the_commit(
     scope.commit()
     assert heard == ["paid invoice"]
     scope.remove()
+
+
+def test_nobody_waits_for_a_host_that_has_not_committed_yet(
+    database: Database, recorders: Recorders, host_engine: sa.Engine
+) -> None:
+    """The day's total is a row that all who do the same thing would have to change."""
+    if database.dialect == "sqlite":
+        return  # one writer at a time, whatever it writes
+    recorder = recorders(guard=Guard(lambda: False))
+    people = ("1", "2", "3")
+    for user_id in people:
+        assert recorder.append(Event(START, user_id, "paid"))
+    recorder.flush()
+    done: list[Any] = []
+
+    def work() -> None:
+        with Session(host_engine) as other:
+            done.append(recorder.write_in_session(other, Event(START, "2", "paid")))
+            other.commit()
+        recorder.append(Event(START, "3", "paid"))
+        done.append(recorder.flush())
+
+    with Session(host_engine) as session:
+        assert recorder.write_in_session(session, Event(START, "1", "paid"))
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert done == [True, 2], "a fact, and the total of the other's"
+        session.commit()
+    recorder.flush()
+    assert table(database, EventTotalRow, "name", "count") == [("paid", 6)]
+    assert table(database, EventSummaryRow, "count") == [(2,)] * 3
+
+
+@pytest.mark.parametrize("mode", ["journal", "memory", "sync"])
+def test_the_totals_count_what_the_host_commits_and_nothing_else(
+    database: Database, recorders: Recorders, host_engine: sa.Engine, mode: str
+) -> None:
+    recorder = recorders(CAPTURE_MODE=mode)
+    with Session(host_engine) as session:
+        assert recorder.write_in_session(session, FACT)
+        session.rollback()
+        assert recorder.write_in_session(session, FACT)
+        assert recorder.write_in_session(session, FACT), "the same id: not counted again"
+        assert recorder.write_in_session(session, Event(START, "8", "paid invoice"))
+        session.commit()
+    recorder.flush()
+    assert table(database, EventTotalRow, "day", "name", "count") == [
+        (START.date(), "paid invoice", 2)
+    ]
