@@ -56,6 +56,8 @@ class Journal:
         self._others = 0
         self._look_at = 0
         self._warned = False
+        self._foreign: set[str] = set()
+        """Files that we can't open; each is warned of once."""
         self._pid = os.getpid()
 
     def append(self, payload: bytes) -> bool:
@@ -129,12 +131,26 @@ class Journal:
         for name in names:
             if name in mine or not name.startswith(self._prefix) or not name.endswith(SUFFIX):
                 continue
-            file = JournalFile.adopt(self.folder / name)
+            file = self._adopt(name)
             if file is not None:
                 try:
                     yield file
                 finally:
                     file.close()
+
+    def _adopt(self, name: str) -> JournalFile | None:
+        try:
+            return JournalFile.adopt(self.folder / name)
+        except OSError as error:
+            if name not in self._foreign:
+                self._foreign.add(name)
+                _log.warning(
+                    "flask_engage: %s can't be opened, so what is in it is not stored: %s. "
+                    "It is probably another system user's.",
+                    self.folder / name,
+                    error.strerror or error,
+                )
+            return None
 
     def sync(self) -> None:
         """Make what is written survive a power cut; leave a file that somebody removed."""

@@ -74,7 +74,10 @@ class JournalFile:
 
     @classmethod
     def adopt(cls, path: Path) -> JournalFile | None:
-        """Open and lock a file whose owner is dead; None if somebody has it."""
+        """Open and lock a file whose owner is dead; None if somebody has it.
+
+        :raises OSError: if we may not open it.
+        """
         try:
             handle = os.open(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:

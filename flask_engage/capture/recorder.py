@@ -27,11 +27,13 @@ from ..errors import NotReady
 from ..settings import Settings
 from ..store.engine import Database
 from ..store.ready import Readiness
+from ..store.trouble import is_passing
 from .announce import Announcer
 from .apply import Outcome, Rules
 from .facts import Fact, Personal, Total, encode
 from .host_session import write_in_host_session
 from .journal import Journal
+from .journal_file import JournalFile
 from .memory import MemoryBuffer
 from .writer import Source, Writer
 from .writer_thread import EXIT_SECONDS, WriterThread
@@ -227,8 +229,8 @@ class Recorder:
         try:
             for source in self._sources(store):
                 self._writer.drain(database, source, deadline)
-            self._adopt(database, store, deadline)
             self._tidy(database, store)
+            self._adopt(database, store, deadline)
         except (NotReady, SQLAlchemyError, OSError) as error:
             self._note(error)
             if not isinstance(error, OSError):
@@ -255,11 +257,24 @@ class Recorder:
     ) -> None:
         if isinstance(store, MemoryBuffer) or not self._is_time_to_adopt():
             return
+        failed: list[NotReady | SQLAlchemyError] = []
         for file in store.orphans():
-            self._writer.drain(database, file, deadline)
-            if file.stored is not None and file.stored >= file.size:
-                file.remove()
-                self._writer.finish(database, [file.name])
+            # One that fails keeps nobody from the others, nor from what this process took in.
+            with self._guard.contained("storing what a dead process left"):
+                try:
+                    self._take_over(database, file, deadline)
+                except (NotReady, SQLAlchemyError) as error:
+                    failed.append(error)
+            if failed and (isinstance(failed[-1], NotReady) or is_passing(failed[-1])):
+                break  # it would be the same with the next one
+        if failed:
+            raise failed[0]
+
+    def _take_over(self, database: Database, file: JournalFile, deadline: float | None) -> None:
+        self._writer.drain(database, file, deadline)
+        if file.stored is not None and file.stored >= file.size:
+            file.remove()
+            self._writer.finish(database, [file.name])
 
     def _is_time_to_adopt(self) -> bool:
         if WriterThread.is_current():

@@ -95,5 +95,5 @@ def _warn_of_uwsgi() -> None:
     if uwsgi is not None and not getattr(uwsgi, "opt", {}).get("enable-threads"):
         _log.warning(
             "flask_engage: uWSGI runs without threads, so nothing is stored by itself; start it "
-            "with --enable-threads, or run 'flask engage worker' beside it."
+            "with --enable-threads, or set ENGAGE_CAPTURE_MODE to 'sync'."
         )

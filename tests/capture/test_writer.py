@@ -14,6 +14,7 @@ from flask_engage import signals
 from flask_engage._guard import Guard
 from flask_engage.capture import facts as facts_module
 from flask_engage.capture.facts import Attributes, Event, Increment, Seen, to_wire
+from flask_engage.capture.journal_file import JournalFile
 from flask_engage.capture.recorder import Recorder
 from flask_engage.store.attribute import AttributeRow
 from flask_engage.store.engine import Database, open_database
@@ -79,6 +80,45 @@ def test_facts_of_a_dead_process_are_adopted(database: Database, recorders: Reco
         table(database, EventRow, "properties") == [({"n": 0},), ({"n": 1},)]
         or len(table(database, EventRow, "name")) == 2
     )
+
+
+def test_a_file_that_can_not_be_opened_stops_nobody(
+    database: Database, recorders: Recorders, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead = recorders()
+    assert dead.append(event(0))
+    dead.close()
+    [name] = [path.name for path in recorders.folder.iterdir()]
+    prefix = name.rsplit("-", 1)[0]
+    (recorders.folder / f"{prefix}-0.journal").mkdir()  # no permission holds back who is root
+    recorder = recorders()
+    assert recorder.append(event(1))
+    assert recorder.flush() == 2
+    assert recorder.flush() == 0
+    assert recorder.status().problem is None
+    assert len([r for r in caplog.records if "can't be opened" in r.getMessage()]) == 1
+
+
+def test_a_dead_process_file_that_fails_keeps_nobody_from_the_others(
+    database: Database, recorders: Recorders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        dead = recorders()
+        assert dead.append(event(n))
+        dead.close()
+    recorder = recorders()
+    first = min(path.name for path in recorders.folder.iterdir())
+    read = JournalFile.read
+
+    def fail(file: JournalFile, position: int, limit: int) -> Any:
+        if file.name == first:
+            raise OSError("the disk fails here")
+        return read(file, position, limit)
+
+    monkeypatch.setattr(JournalFile, "read", fail)
+    assert recorder.flush() == 2
+    monkeypatch.undo()
+    assert recorder.flush() == 1
 
 
 def test_two_readers_of_one_file_store_it_once(
