@@ -25,7 +25,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "delivery",
         "conversations",
         "reports",
-        "_databases _migrate_guard _operations _runner _jobs",
+        "_databases _migrate_guard _operations _sending _runner _jobs",
         "widget dashboard api cli",
         "_wiring",
         "extension",
@@ -38,7 +38,7 @@ EDGES = frozenset({"widget", "dashboard", "api", "cli"})
 NAMES_LATER_TYPES = frozenset({"flask_engage._state"})
 
 #: What an app does with the rooms, and how they are put together for it.
-APP = frozenset({"_databases", "_migrate_guard", "_operations", "_runner", "_jobs"})
+APP = frozenset({"_databases", "_migrate_guard", "_operations", "_sending", "_runner", "_jobs"})
 
 WITH_FLASK = EDGES | APP | {"_wiring", "_state", "extension", "testing", "__init__"}
 #: Capture meets the request in these; its other modules are given what they need.
@@ -217,6 +217,7 @@ MAY_CATCH_ALL = {
     "flask_engage.automation.evaluate": "a rule that fails leaves the others",
     "flask_engage.automation.jobs": "a job that fails leaves the others and its next turn",
     "flask_engage.cli": "the doctor reports whatever keeps the database from answering",
+    "flask_engage.people.host_users": "identify() that fails for one user leaves the others",
     "flask_engage.people.providers": "a host function that fails for one user leaves the others",
 }
 
