@@ -130,7 +130,8 @@ class Engage:
     ) -> bool:
         """Record that somebody did something; tell whether the fact is accepted.
 
-        An accepted event is never lost. Never raises for anything but a programmer's error.
+        An accepted event is never lost. Never raises for anything but a programmer's error; with
+        `session`, also what ends the host's transaction as a whole, such as a deadlock on MariaDB.
 
         :param user: the host's user object, its id, or a ``Person``; default: who is logged in.
         :param at: when it happened (aware); default: now.

@@ -297,20 +297,14 @@ class _Batch:
         for person_id, some in self.seen.items():
             for seen in some:
                 end = seen.until or seen.at
-                if not seen.events or self._came_along(person_id, seen, end) >= seen.events:
+                # Also where as many events came along: with two requests at a time nobody can
+                # tell whether they are this one's.
+                if not seen.events:
                     continue
                 around: SessionState | None = self.sessions[person_id].around(seen.at, timedelta(0))
                 if around is not None and around.id is not None:
                     windows.append(RequestWindow(person_id, seen.at, end, around.id))
         link_events(self.session, windows)
-
-    def _came_along(self, person_id: int, seen: Seen, end: datetime) -> int:
-        return sum(
-            event.in_request
-            and self.people[event.user_id].id == person_id
-            and seen.at <= event.at <= end
-            for event in self.events
-        )
 
 
 def _describe(person: PersonState, seen: Seen) -> None:
