@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from .._clock import Clock
 from .._guard import Guard
 from ..store.base import is_mysql
+from ..store.trouble import is_missing_table
 from .apply import Outcome, Rules, apply_personal
 from .facts import Personal
 
@@ -24,12 +25,14 @@ def write_in_host_session(
     clock: Clock,
     committed: Callable[[Outcome], None],
     guard: Guard,
+    missing: Callable[[Engine], bool],
 ) -> bool:
     """Store `fact` inside a savepoint of the host's transaction; tell whether that worked.
 
     `host_session` is a ``Session`` or a ``scoped_session``. What the host has pending is not
     flushed, and if we fail its work is as it was. Rows that people share are not touched, so
-    that nobody has to wait for the host's commit; `committed` is called after it.
+    that nobody has to wait for the host's commit; `committed` is called after it. `missing`
+    is told if our tables are not there; True says that it has told whom it concerns.
 
     :raises sqlalchemy.exc.DBAPIError: if the database has ended the host's transaction, which
         MariaDB and MySQL do at a deadlock: the host would go on without its earlier rows.
@@ -41,6 +44,8 @@ def write_in_host_session(
         try:
             done.append(_write(connection, fact, rules, clock))
         except DBAPIError as error:
+            if is_missing_table(error) and missing(connection.engine):
+                return False  # said once, as everywhere else
             ended += _ends_transaction(error, is_mysql(connection.dialect))
             raise
         _announce_after_commit(host_session, done[0], committed)

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .._clock import Clock
@@ -145,8 +146,21 @@ class Recorder:
             deadlock on MariaDB or MySQL, a lost connection), so that its work must be done again.
         """
         return write_in_host_session(
-            host_session, fact, self._rules, self._clock, self._committed, self._guard
+            host_session,
+            fact,
+            self._rules,
+            self._clock,
+            self._committed,
+            self._guard,
+            self._tables_missing,
         )
+
+    def _tables_missing(self, host: Engine) -> bool:
+        """Say that our tables are missing, if the host's database is where they should be."""
+        if host.url != self._ready.database().engine.url:
+            return False
+        self._ready.note_missing()
+        return True
 
     def _committed(self, outcome: Outcome) -> None:
         """Count what the host has committed, then announce it."""

@@ -98,6 +98,11 @@ class Readiness:
         with self._lock:
             self._ready, self._failed_at = False, None
 
+    def note_missing(self) -> None:
+        """Take note, in a request, that our tables are not there; waits for nobody."""
+        self._note(NotReady(_ADVICE[SchemaState.MISSING]))
+        self._ready, self._failed_at = False, None
+
     def after_fork(self) -> None:
         """Leave the parent's connections alone in a forked child."""
         self._lock = threading.Lock()

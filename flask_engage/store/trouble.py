@@ -35,5 +35,14 @@ def is_passing(error: BaseException) -> bool:
     return type(cause).__name__ == "OperationalError" and "connection" in text
 
 
+def is_missing_table(error: DBAPIError) -> bool:
+    """Tell whether `error` says that a table is not there."""
+    cause = error.orig
+    if getattr(cause, "sqlstate", None) == "42P01":
+        return True
+    number = cause.args[0] if cause is not None and cause.args else None
+    return number == 1146 or "no such table" in str(cause)
+
+
 #: What the database raises at us, whichever of the three it is.
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
