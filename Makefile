@@ -12,6 +12,8 @@ HOST ?= 127.0.0.1
 PORT ?= 5000
 # small, or full for the sizes that the figures in the documentation name.
 SIZE ?= small
+# Test processes: one more than there are cores, since many tests wait for other processes.
+JOBS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 # Further words for pytest, for example: make test PYTEST="tests/people -x"
 PYTEST ?=
 
@@ -44,7 +46,7 @@ demo: env
 		$(BIN)/flask --app example_app run --host $(HOST) --port $(PORT)
 
 test: env-test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not campaign" $(PYTEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not campaign" $(PYTEST)
 
 campaign: env-test
 	$(BIN)/python -m pytest -m campaign $(PYTEST)
