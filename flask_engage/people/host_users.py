@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
 from sqlalchemy import Column, Engine, inspect, select
 from sqlalchemy.orm import Session
@@ -135,8 +136,14 @@ class HostUsers:
 
     def _as_key(self, user_id: str) -> Any:
         try:
-            return self.key().type.python_type(user_id)
-        except (ValueError, TypeError, NotImplementedError):
+            kind = self.key().type.python_type
+        except NotImplementedError:
+            kind = str
+        if kind not in (int, UUID, Decimal):
+            return user_id  # text, or a type of the host's own, which takes what it printed
+        try:
+            return kind(user_id)
+        except (ValueError, ArithmeticError):
             # An id that can't be a key of this table (an old token, say) is nobody of theirs.
             return None
 

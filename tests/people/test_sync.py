@@ -210,3 +210,28 @@ def test_nobody_is_marked_as_gone_while_only_staff_can_be_looked_at(
     users = HostUsers(host, Member, identify=staff_is_left_out)
     assert not users.ids_are_keys()
     assert sync_users(database, users, NOW).gone == 0
+
+
+class Opaque(sa.types.UserDefinedType[str]):
+    """A key type of the host's own, of which SQLAlchemy knows no Python type."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "VARCHAR(40)"
+
+
+class Guest(Base):
+    __tablename__ = "guest"
+
+    id: Mapped[str] = mapped_column(Opaque(), primary_key=True)
+
+
+def test_users_with_a_key_type_of_the_hosts_own_are_not_taken_for_gone(
+    database: Database, host: sa.Engine
+) -> None:
+    with Session(host) as session:
+        session.add(Guest(id="g-1"))
+        session.commit()
+    assert sync_users(database, HostUsers(host, Guest), NOW).gone == 0
+    assert people(database)["g-1"].gone_at is None
