@@ -7,14 +7,25 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from datetime import date, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from .activity import ActiveDayRow, ActiveGapRow, ActiveWeekRow
-from .upsert import insert_ignore, upsert
+from .bulk import Insert, InsertNew, Upsert
 
 LONGEST_GAP = 31
 """Stands for more than 30 days, and for never before."""
+
+
+_insert_days = Insert(ActiveDayRow.__table__, ("person_id", "day"))
+insert_new_days = InsertNew(ActiveDayRow.__table__, ("person_id", "day"))
+insert_weeks = InsertNew(ActiveWeekRow.__table__, ("person_id", "week"))
+_add_gaps = Upsert(
+    ActiveGapRow.__table__,
+    ("day", "gap", "count"),
+    ("day", "gap"),
+    lambda table, incoming: {"count": table.c["count"] + incoming("count")},
+)
 
 
 def add_active_days(session: Session, days: Mapping[int, Set[date]]) -> None:
@@ -27,23 +38,19 @@ def add_active_days(session: Session, days: Mapping[int, Set[date]]) -> None:
         return
     gaps = _gaps(new, _neighbours(session, new))
     rows = sorted((person_id, day) for person_id, found in new.items() for day in found)
-    session.execute(
-        insert(ActiveDayRow.__table__),  # type: ignore[arg-type]
-        [{"person_id": person_id, "day": day} for person_id, day in rows],
-    )
-    weeks = sorted({(person_id, day - timedelta(days=day.weekday())) for person_id, day in rows})
-    insert_ignore(
-        session,
-        ActiveWeekRow.__table__,  # type: ignore[arg-type]
-        [{"person_id": person_id, "week": week} for person_id, week in weeks],
-    )
-    upsert(
-        session,
-        ActiveGapRow.__table__,  # type: ignore[arg-type]
-        [{"day": day, "gap": gap, "count": n} for (day, gap), n in sorted(gaps.items()) if n],
-        key=["day", "gap"],
-        update=lambda table, incoming: {"count": table.c["count"] + incoming("count")},
-    )
+    _insert_days(session, rows)
+    insert_weeks(session, sorted({(person_id, week_of(day)) for person_id, day in rows}))
+    add_gaps(session, gaps)
+
+
+def add_gaps(session: Session, gaps: Mapping[tuple[date, int], int]) -> None:
+    """Add to the counters by (day, gap). These rows are everybody's."""
+    _add_gaps(session, [(*key, gaps[key]) for key in sorted(gaps) if gaps[key]])
+
+
+def week_of(day: date) -> date:
+    """Return the Monday that names the week of `day`."""
+    return day - timedelta(days=day.weekday())
 
 
 def _unknown(session: Session, days: Mapping[int, Set[date]]) -> dict[int, set[date]]:
@@ -53,7 +60,7 @@ def _unknown(session: Session, days: Mapping[int, Set[date]]) -> dict[int, set[d
         return {}
     known = {
         (person_id, day)
-        for person_id, day in session.execute(
+        for person_id, day in session.connection().execute(
             select(ActiveDayRow.person_id, ActiveDayRow.day).where(
                 ActiveDayRow.person_id.in_(list(days)),
                 ActiveDayRow.day.between(min(everything), max(everything)),
@@ -72,7 +79,7 @@ def _neighbours(session: Session, new: Mapping[int, Set[date]]) -> dict[int, lis
     everything = [day for found in new.values() for day in found]
     reach = timedelta(days=LONGEST_GAP)
     known: dict[int, list[date]] = {}
-    for person_id, day in session.execute(
+    for person_id, day in session.connection().execute(
         select(ActiveDayRow.person_id, ActiveDayRow.day)
         .where(
             ActiveDayRow.person_id.in_(list(new)),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Double, ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, and_, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, LongText, UTCDateTime
+from .person import PersonRow, is_live
 
 
 class AttributeRow(Base):
     """One attribute of one person: the truth, of which the person row keeps a copy."""
 
     __tablename__ = "engage_attribute"
-    __table_args__ = (Index("ix_engage_attribute_name", "name", "person_id"),)
+    __table_args__ = (Index("ix_engage_attribute_kind", "name", "kind", "person_id"),)
 
     person_id: Mapped[int] = mapped_column(
         BigId,
@@ -34,53 +34,57 @@ class AttributeRow(Base):
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime())
 
 
-class RelationshipRow(Base):
-    """The heart: how close one person is to the host's product."""
-
-    __tablename__ = "engage_relationship"
-    __table_args__ = (Index("ix_engage_relationship_score", "score", "person_id"),)
-
-    person_id: Mapped[int] = mapped_column(
-        BigId,
-        ForeignKey("engage_person.id", name="fk_engage_relationship_person", ondelete="CASCADE"),
-        primary_key=True,
-    )
-    score: Mapped[float] = mapped_column(Double)
-    """0 to 100."""
-    hearts: Mapped[int | None]
-    """0 to 5; none while the person is too new to tell."""
-    trend: Mapped[int] = mapped_column(default=0)
-    """-1 falling, 0 level, 1 rising."""
-    recency: Mapped[float] = mapped_column(Double, default=0.0)
-    frequency: Mapped[float] = mapped_column(Double, default=0.0)
-    depth: Mapped[float] = mapped_column(Double, default=0.0)
-    reply: Mapped[float] = mapped_column(Double, default=0.0)
-    computed_at: Mapped[datetime] = mapped_column(UTCDateTime())
-
-
-def unconfirmed_values(
-    session: Session, names: Sequence[str], source: str, before: datetime, *, limit: int
-) -> dict[int, dict[str, None]]:
-    """Return values from `source` that were last confirmed before `before`, by person id, as None.
-
-    In the form that :func:`.attribute_write.write_attributes` takes, to remove them.
-    """
-    found: dict[int, dict[str, None]] = defaultdict(dict)
-    query = select(AttributeRow.person_id, AttributeRow.name).where(
-        AttributeRow.name.in_(names),
-        AttributeRow.source == source,
-        AttributeRow.computed_at < before,
-    )
-    for person_id, name in session.execute(query.limit(limit)):
-        found[person_id][name] = None
+def kinds_in_use(session: Session) -> dict[str, str]:
+    """Return each attribute with the kinds of all of its values; looks at the whole table."""
+    found: dict[str, str] = {}
+    for name, kind in session.execute(select(AttributeRow.name, AttributeRow.kind).distinct()):
+        found[name] = "".join(sorted({*found.get(name, ""), kind}))
     return found
 
 
-def provider_sources(session: Session, name: str) -> list[str]:
-    """Return the names of the providers that any value of the attribute `name` is from."""
-    found = session.scalars(
-        select(AttributeRow.source)
-        .where(AttributeRow.name == name, AttributeRow.source.startswith("provider:"))
-        .distinct()
+def kinds_of_attribute(session: Session, name: str) -> list[str]:
+    """Return the kinds of the values that people have of `name`, jumping from each to the next."""
+    found: list[str] = []
+    kind = AttributeRow.kind
+    while True:
+        following = select(func.min(kind)).where(AttributeRow.name == name)
+        if found:
+            following = following.where(kind > found[-1])
+        next_ = session.scalar(following)
+        if next_ is None:
+            return found
+        found.append(next_)
+
+
+def unconfirmed_values(
+    session: Session,
+    names: Sequence[str],
+    source: str,
+    before: datetime,
+    after: tuple[int, str],
+    *,
+    limit: int,
+) -> list[tuple[int, str, str]]:
+    """Return (person id, attribute, user id) of values that were last confirmed before `before`.
+
+    Only those from `source` and of people who live, in order, behind (person id, attribute).
+    """
+    person_id, name = after
+    rows = session.execute(
+        select(AttributeRow.person_id, AttributeRow.name, PersonRow.user_id)
+        .join(PersonRow, PersonRow.id == AttributeRow.person_id)
+        .where(
+            AttributeRow.name.in_(names),
+            AttributeRow.source == source,
+            AttributeRow.computed_at < before,
+            PersonRow.user_id.is_not(None),
+            is_live(),
+            or_(
+                AttributeRow.person_id > person_id,
+                and_(AttributeRow.person_id == person_id, AttributeRow.name > name),
+            ),
+        )
+        .order_by(AttributeRow.person_id, AttributeRow.name)
+        .limit(limit)
     )
-    return [source.removeprefix("provider:") for source in found]
+    return [(found, label, str(user_id)) for found, label, user_id in rows]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from .upsert import Incoming, upsert
 
 _log = logging.getLogger("flask_engage")
 
-_RANKS = {"manual": 3, "provider": 2, "page": 1, "api": 1, "enrichment": 0}
+_RANKS = {"manual": 3, "provider": 2, "page": 1, "api": 1, "import": 1, "enrichment": 0}
 CONFIRMED_EVERY = timedelta(minutes=15)
 """A value that stays the same is written again this often at most."""
 
@@ -114,6 +115,24 @@ def write_attributes(
     )
 
 
+def give_up_manual(session: Session, person_id: int, name: str, now: datetime) -> Change | None:
+    """Take away a value that was set by hand, so that others may give one again.
+
+    Returns what has changed; None if there is no such value, or it is not by hand (any more).
+    Joins the transaction of `session` and locks the person in it.
+    """
+    copies = _locked_copies(session, {person_id})
+    before = _known(session, [Write(person_id, name, None, "manual", now)])
+    held = before[person_id, name]
+    if held is None or held.source != "manual" or person_id not in copies:
+        return None
+    after: dict[_Key, _State | None] = {(person_id, name): None}
+    changes = _changes(before, after)
+    _save(session, before, after)
+    _save_copies(session, copies, changes, now)
+    return changes[0]
+
+
 def apply_writes(session: Session, writes: Sequence[Write], now: datetime) -> list[Change]:
     """Carry out `writes` in their order; return what has changed, one change per attribute."""
     if not writes:
@@ -178,6 +197,12 @@ def _apply(states: dict[_Key, _State | None], write: Write) -> None:
             return
         held = 0 if state is None else state.value
         value = held + write.by  # type: ignore[operator]
+        if not math.isfinite(value):
+            # No JSON: SQLite would then refuse to filter anybody by any attribute.
+            _log.warning(
+                "flask_engage: %r of a person would be endless; it was not increased.", write.name
+            )
+            return
         at = max(at, state.computed_at) if state is not None else at
     elif (
         state is not None and _rank(state.source) == _rank(write.source) and at < state.computed_at

@@ -1,7 +1,8 @@
 """Column types and the declarative base that all of our tables share.
 
 They exist because three databases must give the same answers: times are instants in UTC,
-text compares by code point with no folding and no padding, ids are 64 bits wide.
+text compares by code point with no folding and no padding, ids are 64 bits wide. Of the three
+dialects only the one in use is imported.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, MetaData, String, Text
-from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from .._clock import as_utc
@@ -42,9 +43,13 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+            from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
         if is_mysql(dialect):
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+            from sqlalchemy.dialects.mysql import DATETIME
+
+            return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -71,10 +76,14 @@ class CodeText(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.VARCHAR(self.length, collation="C"))
+            from sqlalchemy.dialects.postgresql import VARCHAR
+
+            return dialect.type_descriptor(VARCHAR(self.length, collation="C"))
         if is_mysql(dialect):
+            from sqlalchemy.dialects.mysql import VARCHAR as MYSQL_VARCHAR
+
             return dialect.type_descriptor(
-                mysql.VARCHAR(self.length, charset="utf8mb4", collation=mysql_collation(dialect))
+                MYSQL_VARCHAR(self.length, charset="utf8mb4", collation=mysql_collation(dialect))
             )
         return dialect.type_descriptor(String(self.length))
 
@@ -87,16 +96,35 @@ class LongText(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TEXT(collation="C"))
+            from sqlalchemy.dialects.postgresql import TEXT
+
+            return dialect.type_descriptor(TEXT(collation="C"))
         if is_mysql(dialect):
+            from sqlalchemy.dialects.mysql import LONGTEXT
+
             return dialect.type_descriptor(
-                mysql.LONGTEXT(charset="utf8mb4", collation=mysql_collation(dialect))
+                LONGTEXT(charset="utf8mb4", collation=mysql_collation(dialect))
             )
         return dialect.type_descriptor(Text())
 
 
-JSONDoc = JSON().with_variant(postgresql.JSONB(), "postgresql")
-"""A JSON document; on PostgreSQL in its indexable form."""
+class JSONDoc(TypeDecorator[Any]):
+    """A JSON document; on PostgreSQL in its indexable form."""
+
+    impl = JSON
+    cache_ok = True
+    # As JSON does: None is a document too, ``null``.
+    should_evaluate_none = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import JSONB
+
+            return dialect.type_descriptor(JSONB())
+        return dialect.type_descriptor(JSON())
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
+        return self.impl_instance.coerce_compared_value(op, value)
 
 
 class Base(DeclarativeBase):

@@ -19,13 +19,12 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from .content import ContentRow
 from .delivery import DeliveryRow
 from .person import PersonRow, is_live, new_public_id
-from .upsert import dialect_of
+from .upsert import dialect_of, insert_of
 
 RANGE = 10_000
 """People per statement: its locks are short, and a large audience is still few statements."""
@@ -147,4 +146,4 @@ def _insert_new(session: Session, table: Table) -> Any:
         # IGNORE, because it counts right. What it would also swallow can't occur: the values
         # are ours and checked, and a person deleted meanwhile is to be left out.
         return insert(table).prefix_with("IGNORE")
-    return (postgresql if name == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
+    return insert_of(name, table).on_conflict_do_nothing()

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from .base import is_mysql
 from .shared import is_shared, shared_engine
+from .trouble import tell_no_values
 
 CONNECT_SECONDS = 2
 """A database that doesn't answer within this is down for the moment; we come back later."""
@@ -32,6 +33,9 @@ _OVERFLOW = 8
 """Connections beyond the idle ones: the scheduler, the writer, an upgrade, an operator's page."""
 
 _READ_ONLY = {"engage_read": True}
+LOOK = {"engage_look": True}
+"""Options of an engine for looking while the host's code runs, for however long: on SQLite a
+transaction held open meanwhile would keep everybody else from committing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +119,12 @@ def _engine_like(host: Engine) -> Engine:
 def _engine_for(url: URL) -> Engine:
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database in (None, "", ":memory:"):
-        return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        return create_engine(
+            url,
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
+            **_options_for(backend),
+        )
     if backend == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         arguments: dict[str, Any] = {"timeout": LOCK_SECONDS}
@@ -138,13 +147,18 @@ def _options(dialect: Any) -> dict[str, Any]:
 
 
 def _options_for(backend: str) -> dict[str, Any]:
-    # MySQL's default, REPEATABLE READ, hides rows that another writer has just committed.
-    return {} if backend == "sqlite" else {"isolation_level": "READ COMMITTED"}
+    # What a statement was given are people's addresses and names: no matter for a log.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if backend != "sqlite":
+        # MySQL's default, REPEATABLE READ, hides rows that another writer has just committed.
+        options["isolation_level"] = "READ COMMITTED"
+    return options
 
 
 def _limit(engine: Engine) -> None:
-    """Give each connection of `engine` our time limits."""
+    """Give each connection of `engine` our time limits; its errors quote nobody's data."""
     event.listen(engine, "connect", _LIMITS[_backend(engine)])
+    event.listen(engine, "handle_error", tell_no_values)
     if _backend(engine) == "sqlite":
         event.listen(engine, "begin", _begin_sqlite)
 
@@ -182,6 +196,8 @@ def _limit_mysql(raw: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("engage_look"):
+        return  # each statement for itself
     if connection.get_execution_options().get("engage_read"):
         connection.exec_driver_sql("BEGIN")
     else:

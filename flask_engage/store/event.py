@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index
+from sqlalchemy import BigInteger, Date, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
@@ -69,7 +69,19 @@ class EventTotalRow(Base):
     """How often everybody together did one thing on one day (days cut in ENGAGE_TIMEZONE)."""
 
     __tablename__ = "engage_event_total"
+    __table_args__ = (Index("ix_engage_event_total_name", "name", "day"),)
 
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     name: Mapped[str] = mapped_column(CodeText(64), primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+
+
+class EventNameRow(Base):
+    """One thing that anybody has ever done: the catalogue of events. Outlives the raw events."""
+
+    __tablename__ = "engage_event_name"
+
+    name: Mapped[str] = mapped_column(CodeText(64), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+    first_at: Mapped[datetime] = mapped_column(UTCDateTime())
+    last_at: Mapped[datetime] = mapped_column(UTCDateTime())

@@ -25,7 +25,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
@@ -33,7 +32,7 @@ from .base import BigId, CodeText, UTCDateTime
 from .delivery import DeliveryRow
 from .person import PersonRow, is_live
 from .share import PRIME, below, share
-from .upsert import dialect_of
+from .upsert import dialect_of, insert_of
 
 OPEN_STATES = ("queued", "claimed", "on_wire")
 """A delivery that has not come to its end."""
@@ -121,12 +120,13 @@ def _insert_new(session: Session) -> Insert:
     """Return an INSERT that leaves out rows which the unique key of deliveries refuses."""
     table = cast("Table", DeliveryRow.__table__)
     name = dialect_of(session)
-    if name == "postgresql":
-        new = postgresql.insert(table)
-        return new.on_conflict_do_nothing(constraint="uq_engage_delivery_once")
-    if name == "sqlite":
-        key = ["source", "person_id", "occurrence"]
-        return sqlite.insert(table).on_conflict_do_nothing(index_elements=key)
+    if name != "mysql":
+        once: dict[str, Any] = (
+            {"constraint": "uq_engage_delivery_once"}
+            if name == "postgresql"
+            else {"index_elements": ["source", "person_id", "occurrence"]}
+        )
+        return cast("Insert", insert_of(name, table).on_conflict_do_nothing(**once))
     # IGNORE, which counts what was written rightly; it would also cut values that are too
     # long, and there are none: each is a constant of ours or comes from a column.
     return insert(table).prefix_with("IGNORE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from .upsert import insert_ignore
 
 FINISHED = -1
 """Position of a file that is stored and removed: should it come back, nothing of it counts."""
+RECEIPT = "receipt-"
+"""Begins the name of a row that belongs to no file but proves that a transaction went through."""
 _KEPT_DAYS = 30
 
 
@@ -49,6 +52,16 @@ def move_position(session: Session, file: str, old: int, new: int, now: datetime
     return result.rowcount == 1
 
 
+def positions(session: Session, files: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+    """Return of each of `files` that is known how many bytes are stored, and since when."""
+    rows = session.execute(
+        select(JournalRow.file, JournalRow.position, JournalRow.updated_at).where(
+            JournalRow.file.in_(files)
+        )
+    )
+    return {file: (position, updated_at) for file, position, updated_at in rows}
+
+
 def finish(session: Session, files: list[str], now: datetime) -> None:
     """Note that `files` are removed, and forget those that have been for long."""
     session.execute(
@@ -61,6 +74,18 @@ def finish(session: Session, files: list[str], now: datetime) -> None:
         delete(JournalRow)
         .where(
             JournalRow.position == FINISHED,
+            JournalRow.updated_at < now - timedelta(days=_KEPT_DAYS),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def forget_receipts(session: Session, now: datetime) -> None:
+    """Remove receipts that nobody has used for long: their processes are gone."""
+    session.execute(
+        delete(JournalRow)
+        .where(
+            JournalRow.file.startswith(RECEIPT, autoescape=True),
             JournalRow.updated_at < now - timedelta(days=_KEPT_DAYS),
         )
         .execution_options(synchronize_session=False)

@@ -146,23 +146,18 @@ def note_job_start(
     `again_in` is when it gets another turn if this process dies meanwhile. Turns are kept
     by the database's clock, `now` is for people to read.
     """
-    insert_ignore(
-        session,
-        cast("Table", JobRow.__table__),
-        [{"name": name, "runs": 0, "failures": 0}],
-    )
     statement = update(JobRow).where(JobRow.name == name)
     if fenced is not None:
         statement = statement.where(fenced)
-    return bool(
-        _count(
-            session.execute(
-                statement.values(
-                    started_at=now, finished_at=None, next_run_at=database_now(again_in)
-                ).execution_options(synchronize_session=False)
-            )
-        )
-    )
+    statement = statement.values(
+        started_at=now, finished_at=None, next_run_at=database_now(again_in)
+    ).execution_options(synchronize_session=False)
+    if _count(session.execute(statement)):
+        return True
+    # The first time, or the lease is gone.
+    table, row = cast("Table", JobRow.__table__), {"name": name, "runs": 0, "failures": 0}
+    insert_ignore(session, table, [row])
+    return bool(_count(session.execute(statement)))
 
 
 def note_job_end(

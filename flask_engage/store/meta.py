@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import cast
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from ..errors import NotReady
 from .base import Base, CodeText, LongText
 from .upsert import insert_ignore
 
 _TIMEZONE = "timezone"
+_FORMER = "timezone before"
+UNSETTLED = "being changed"
+"""Stands in the zone's place while days are cut anew."""
 
 
 class MetaRow(Base):
@@ -33,3 +37,40 @@ def keep_timezone(session: Session, timezone: str) -> str:
         session, cast("Table", MetaRow.__table__), [{"key": _TIMEZONE, "value": timezone}]
     )
     return timezone_of(session) or timezone
+
+
+def require_cut_in(session: Session, timezone: str) -> None:
+    """See to it that days are cut in `timezone` as long as this transaction lasts.
+
+    Whoever changes the zone waits for it to end. To be called before anything is locked.
+
+    :raises NotReady: if they are cut in another zone.
+    """
+    kept = session.connection().execute(
+        select(MetaRow.value).where(MetaRow.key == _TIMEZONE).with_for_update(read=True)
+    )
+    if kept.scalar() not in (None, timezone):
+        raise NotReady("The days are being cut in another zone than ENGAGE_TIMEZONE.")
+
+
+def begin_recut(session: Session, timezone: str) -> str | None:
+    """Let nobody cut days any more, if those that are cut are in another zone than `timezone`.
+
+    Return that other zone, or None. A change that was cut off goes on from the zone it began in.
+    """
+    kept = timezone_of(session)
+    if kept is None or kept == timezone:
+        return None
+    if kept == UNSETTLED:
+        return session.scalar(select(MetaRow.value).where(MetaRow.key == _FORMER))
+    insert_ignore(session, cast("Table", MetaRow.__table__), [{"key": _FORMER, "value": kept}])
+    session.execute(update(MetaRow).where(MetaRow.key == _FORMER).values(value=kept))
+    session.execute(update(MetaRow).where(MetaRow.key == _TIMEZONE).values(value=UNSETTLED))
+    return kept
+
+
+def end_recut(session: Session, timezone: str) -> None:
+    """Note that all days are cut in `timezone`."""
+    keep_timezone(session, timezone)
+    session.execute(update(MetaRow).where(MetaRow.key == _TIMEZONE).values(value=timezone))
+    session.execute(delete(MetaRow).where(MetaRow.key == _FORMER))

@@ -6,6 +6,7 @@ own migrations know nothing of this.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, column, inspect, select, table, text
 from ..errors import SchemaError
 from .base import Base
 from .engine import Database
+from .hot_index import PREFIX as HOT_PREFIX
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_engage")
 
 VERSION_TABLE = "engage_alembic_version"
-HEAD = "0001"
+HEAD = "0004"
 """The schema that this version of the code works with; a test compares it with Alembic's."""
 
 _LOCK_NAME = "engage_migrate"
@@ -122,6 +124,13 @@ def _adopt(connection: Connection) -> None:
     _stamp(connection)
 
 
+def _is_made_by_migrations(name: str | None, kind: str, _parents: object) -> bool:
+    """Tell whether a table or an index is one that migrations make, or none of ours at all."""
+    if kind == "index":
+        return not str(name).startswith(HOT_PREFIX)
+    return kind != "table" or (str(name).startswith("engage_") and name != VERSION_TABLE)
+
+
 def _context(connection: Connection):  # type: ignore[no-untyped-def]
     from alembic.runtime.migration import MigrationContext
 
@@ -130,9 +139,7 @@ def _context(connection: Connection):  # type: ignore[no-untyped-def]
         opts={
             "version_table": VERSION_TABLE,
             "compare_type": False,
-            "include_name": lambda name, kind, _parents: (
-                kind != "table" or (str(name).startswith("engage_") and name != VERSION_TABLE)
-            ),
+            "include_name": _is_made_by_migrations,
         },
     )
 
@@ -167,7 +174,11 @@ def _locked(database: Database) -> Iterator[Connection]:
     # SQLite: our transactions begin with BEGIN IMMEDIATE, which is the lock. The other two
     # hold theirs on a connection apart: it must be let go after the commit, not with it.
     if database.dialect == "sqlite":
-        with database.engine.begin() as connection:
+        with (
+            database.engine.connect() as connection,
+            _waiting_longer(connection),
+            connection.begin(),
+        ):
             yield connection
         return
     with database.engine.connect() as guard:
@@ -179,6 +190,25 @@ def _locked(database: Database) -> Iterator[Connection]:
             _unlock(guard, database.dialect)
 
 
+@contextmanager
+def _waiting_longer(connection: Connection) -> Iterator[None]:
+    """Have an SQLite connection wait for a lock as long as an upgrade by others may take."""
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    (usual,) = raw.execute("PRAGMA busy_timeout").fetchone()
+    raw.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_SECONDS * 1000}")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+def _lock_name(guard: Connection) -> str:
+    """Return the lock's name: on MySQL and MariaDB one name is one lock of the whole server."""
+    database = str(guard.engine.url.database)
+    return f"{_LOCK_NAME}:{hashlib.sha256(database.encode()).hexdigest()[:16]}"
+
+
 def _lock(guard: Connection, dialect: str) -> None:
     if dialect == "postgresql":
         guard.execute(text(f"SET statement_timeout = '{_LOCK_WAIT_SECONDS}s'"))
@@ -188,7 +218,7 @@ def _lock(guard: Connection, dialect: str) -> None:
         return
     got = guard.scalar(
         text("SELECT GET_LOCK(:name, :seconds)"),
-        {"name": _LOCK_NAME, "seconds": _LOCK_WAIT_SECONDS},
+        {"name": _lock_name(guard), "seconds": _LOCK_WAIT_SECONDS},
     )
     if got != 1:
         raise SchemaError(
@@ -202,6 +232,6 @@ def _unlock(guard: Connection, dialect: str) -> None:
         guard.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": _LOCK_NUMBER})
         guard.commit()
     else:
-        guard.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
+        guard.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _lock_name(guard)})
     # The time limits set above belong to this one wait, not to the pool.
     guard.invalidate()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import BigInteger, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -24,11 +25,10 @@ class database_now(FunctionElement[datetime]):  # noqa: N801  (reads as the SQL 
     """
 
     type = UTCDateTime()
-    inherit_cache = False  # the offset is part of the text
+    inherit_cache = True  # the offset is bound: looks every second are not to be compiled anew
 
     def __init__(self, offset: timedelta = timedelta(0)) -> None:
-        super().__init__()
-        self.microseconds = offset // timedelta(microseconds=1)
+        super().__init__(literal(offset // timedelta(microseconds=1), BigInteger))
 
 
 @compiles(database_now)
@@ -37,18 +37,20 @@ def _standard(_element: database_now, compiler: SQLCompiler, **_: Any) -> str:
 
 
 @compiles(database_now, "sqlite")
-def _sqlite(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
+def _sqlite(element: database_now, compiler: SQLCompiler, **more: Any) -> str:
     # As text, in the form of a stored DateTime: six digits, or the comparison goes wrong.
-    seconds = f"{element.microseconds / 1_000_000:+.3f} seconds"
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '{seconds}') || '000')"
+    seconds = f"printf('%+.3f seconds', {compiler.process(element.clauses, **more)} / 1000000.0)"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds}) || '000')"
 
 
 @compiles(database_now, "postgresql")
-def _postgresql(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
-    return f"(clock_timestamp() + INTERVAL '{element.microseconds} microseconds')"
+def _postgresql(element: database_now, compiler: SQLCompiler, **more: Any) -> str:
+    microseconds = compiler.process(element.clauses, **more)
+    return f"(clock_timestamp() + {microseconds} * INTERVAL '1 microsecond')"
 
 
 @compiles(database_now, "mysql")
 @compiles(database_now, "mariadb")
-def _mysql(element: database_now, _compiler: SQLCompiler, **_: Any) -> str:
-    return f"(UTC_TIMESTAMP(6) + INTERVAL {element.microseconds} MICROSECOND)"
+def _mysql(element: database_now, compiler: SQLCompiler, **more: Any) -> str:
+    microseconds = compiler.process(element.clauses, **more)
+    return f"(UTC_TIMESTAMP(6) + INTERVAL {microseconds} MICROSECOND)"

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Index, Table, select
+from sqlalchemy import Index, Table, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
@@ -83,3 +83,35 @@ def write_audit(
         )
     )
     session.flush()
+
+
+def changes_of(
+    session: Session, target: str, since: datetime, *, after: int = 0, limit: int = 10
+) -> list[AuditRow]:
+    """Return what was written down of `target` since a moment, after a row, in its order."""
+    found = select(AuditRow).where(
+        AuditRow.occurred_at >= since, AuditRow.target == target, AuditRow.id > after
+    )
+    return list(session.scalars(found.order_by(AuditRow.id).limit(limit)))
+
+
+def last_change_of(
+    session: Session, target: str, since: datetime, *, before: int | None = None
+) -> AuditRow | None:
+    """Return what was written down of `target` last, since a moment and before a row."""
+    found = select(AuditRow).where(AuditRow.occurred_at >= since, AuditRow.target == target)
+    if before is not None:
+        found = found.where(AuditRow.id < before)
+    return session.scalars(found.order_by(AuditRow.id.desc()).limit(1)).first()
+
+
+def change_number(session: Session, target: str, since: datetime, number: int) -> int | None:
+    """Return the id of the row that was the `number`-th to be written down of `target`."""
+    found = select(AuditRow.id).where(AuditRow.occurred_at >= since, AuditRow.target == target)
+    return session.scalar(found.order_by(AuditRow.id).offset(number - 1).limit(1))
+
+
+def count_changes_of(session: Session, target: str, since: datetime) -> int:
+    """Return how often something was written down of `target` since a moment."""
+    found = select(func.count()).where(AuditRow.occurred_at >= since, AuditRow.target == target)
+    return session.scalar(found) or 0

@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, and_, select, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, and_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
@@ -30,14 +30,9 @@ class PersonRow(Base):
         Index("ix_engage_person_last_seen", "last_seen_at", "id"),
         Index("ix_engage_person_signed_up", "signed_up_at", "id"),
         Index("ix_engage_person_sessions", "session_count", "id"),
-        # For the foreign key alone. Without the condition PostgreSQL, before its first ANALYZE,
-        # takes it for a good way to find everybody who was not merged.
-        Index(
-            "ix_engage_person_merged_into",
-            "merged_into",
-            postgresql_where=text("merged_into IS NOT NULL"),
-            sqlite_where=text("merged_into IS NOT NULL"),
-        ),
+        # For the foreign key alone. The migration makes it for those who were merged, which is
+        # not said here: words for a dialect import it whole, into every process of a host.
+        Index("ix_engage_person_merged_into", "merged_into"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
@@ -74,6 +69,14 @@ class PersonRow(Base):
     utm_source: Mapped[str | None] = mapped_column(CodeText(255))
     utm_medium: Mapped[str | None] = mapped_column(CodeText(255))
     utm_campaign: Mapped[str | None] = mapped_column(CodeText(255))
+    touched_at: Mapped[datetime | None] = mapped_column(UTCDateTime())
+    """When that was: a sighting that comes late may still be older."""
+    latest_referrer: Mapped[str | None] = mapped_column(CodeText(255))
+    """The way that led here last; without ``latest_`` it is the way that led here first."""
+    latest_utm_source: Mapped[str | None] = mapped_column(CodeText(255))
+    latest_utm_medium: Mapped[str | None] = mapped_column(CodeText(255))
+    latest_utm_campaign: Mapped[str | None] = mapped_column(CodeText(255))
+    latest_touched_at: Mapped[datetime | None] = mapped_column(UTCDateTime())
 
     attributes: Mapped[dict[str, Any]] = mapped_column(JSONDoc, default=dict)
     """Copy of the custom attributes for filters, keyed by kind and name: ``n:score`` holds a

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+import msgspec
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from .bulk import InsertNew, Update
 from .person import PersonRow, TombstoneRow, new_public_id
-from .upsert import insert_ignore
+from .upsert import dialect_of
 
 _WRITTEN = (
     "kind",
@@ -24,6 +26,7 @@ _WRITTEN = (
     "first_seen_at",
     "last_seen_at",
     "session_count",
+    "country",
     "language",
     "browser",
     "os",
@@ -32,13 +35,31 @@ _WRITTEN = (
     "utm_source",
     "utm_medium",
     "utm_campaign",
+    "touched_at",
+    "latest_referrer",
+    "latest_utm_source",
+    "latest_utm_medium",
+    "latest_utm_campaign",
+    "latest_touched_at",
 )
-#: What nearly every sighting changes: then the rest isn't written.
-_OFTEN = frozenset({"last_seen_at", "session_count", "gone_at"})
+#: What sightings change: then the rest isn't written, and mostly only the last of them is.
+_OFTEN = ("gone_at", "session_count", "last_seen_at")
+_RARELY = attrgetter(*(name for name in _WRITTEN if name not in _OFTEN))
+_update_seen = Update(PersonRow.__table__, ("last_seen_at", "updated_at"))
+_update_often = Update(PersonRow.__table__, (*_OFTEN, "updated_at"))
+_update_all = Update(PersonRow.__table__, (*_WRITTEN, "updated_at"))
+_insert_people = InsertNew(
+    PersonRow.__table__,
+    ("public_id", "kind", "user_id", "session_count", "attributes", "created_at", "updated_at"),
+)
 
 
-@dataclass(slots=True)
-class PersonState:
+_VALUES = attrgetter(*_WRITTEN)
+_OFTEN_VALUES = attrgetter(*_OFTEN)
+_BY_ID = attrgetter("id")
+
+
+class PersonState(msgspec.Struct, gc=False):
     """A person's row, locked until the end of the transaction; :func:`save_people` writes it."""
 
     id: int
@@ -53,6 +74,7 @@ class PersonState:
     first_seen_at: datetime | None
     last_seen_at: datetime | None
     session_count: int
+    country: str | None
     language: str | None
     browser: str | None
     os: str | None
@@ -61,11 +83,19 @@ class PersonState:
     utm_source: str | None
     utm_medium: str | None
     utm_campaign: str | None
-    original: tuple[Any, ...] = field(default=(), repr=False)
+    touched_at: datetime | None
+    latest_referrer: str | None
+    latest_utm_source: str | None
+    latest_utm_medium: str | None
+    latest_utm_campaign: str | None
+    latest_touched_at: datetime | None
+    often: tuple[Any, ...] = ()
+    """What its row holds of what changes often."""
+    rare: tuple[Any, ...] = ()
+    """What it holds of the rest."""
 
-    def values(self) -> tuple[Any, ...]:
-        """Return what :func:`save_people` writes, in the order of the columns."""
-        return tuple(getattr(self, name) for name in _WRITTEN)
+    def __post_init__(self) -> None:
+        self.often, self.rare = _OFTEN_VALUES(self), _RARELY(self)
 
 
 def tombstone_of(user_id: str) -> str:
@@ -74,12 +104,35 @@ def tombstone_of(user_id: str) -> str:
 
 
 def erased_at(session: Session, user_ids: Iterable[str]) -> dict[str, datetime]:
-    """Return since when those of `user_ids` are erased who are."""
+    """Return since when those of `user_ids` are erased who are; also what was committed just now.
+
+    Whoever is about to write of people asks this once they are locked.
+    """
+    connection = session.connection()
+    hashes, since = select(TombstoneRow.hash), select(TombstoneRow.hash, TombstoneRow.erased_at)
+    if dialect_of(session) == "mysql":
+        # In a host's REPEATABLE READ an ordinary question would be answered from the past.
+        hashes, since = hashes.with_for_update(read=True), since.with_for_update(read=True)
+    if connection.execute(hashes.limit(1)).first() is None:
+        return {}  # nearly everywhere: then no hash needs to be computed
     by_hash = {tombstone_of(user_id): user_id for user_id in user_ids}
-    rows = session.execute(
-        select(TombstoneRow.hash, TombstoneRow.erased_at).where(TombstoneRow.hash.in_(by_hash))
-    )
+    rows = connection.execute(since.where(TombstoneRow.hash.in_(by_hash)))
     return {by_hash[row.hash]: row.erased_at for row in rows}
+
+
+def forget_new(session: Session, person_ids: Collection[int], now: datetime) -> None:
+    """Delete those of `person_ids` whom this batch has made at `now`: nothing is said of them."""
+    if person_ids:
+        session.execute(
+            delete(PersonRow)
+            .where(
+                PersonRow.id.in_(person_ids),
+                PersonRow.created_at == now,
+                PersonRow.last_seen_at.is_(None),
+                PersonRow.email.is_(None),
+            )
+            .execution_options(synchronize_session=False)
+        )
 
 
 def lock_people(
@@ -116,21 +169,8 @@ def lock_people(
 
 
 def _insert(session: Session, user_ids: list[str], now: datetime) -> None:
-    insert_ignore(
-        session,
-        PersonRow.__table__,  # type: ignore[arg-type]
-        [
-            {
-                "public_id": new_public_id(),
-                "kind": "user",
-                "user_id": user_id,
-                "session_count": 0,
-                "attributes": {},
-                "created_at": now,
-                "updated_at": now,
-            }
-            for user_id in user_ids
-        ],
+    _insert_people(
+        session, [(new_public_id(), "user", user_id, 0, {}, now, now) for user_id in user_ids]
     )
 
 
@@ -145,13 +185,9 @@ def _locked(session: Session, which: Any) -> list[tuple[PersonState, int | None]
         .with_for_update()
     )
     return [
-        (_state(row_id, user_id or "", values), merged) for row_id, user_id, merged, *values in rows
+        (PersonState(row_id, user_id or "", *values), merged)
+        for row_id, user_id, merged, *values in rows.all()
     ]
-
-
-def _state(row_id: int, user_id: str, values: list[Any]) -> PersonState:
-    held = dict(zip(_WRITTEN, values, strict=True))
-    return PersonState(id=row_id, user_id=user_id, original=tuple(values), **held)
 
 
 def _share_rows(people: dict[str, PersonState]) -> None:
@@ -163,29 +199,18 @@ def _share_rows(people: dict[str, PersonState]) -> None:
 
 def save_people(session: Session, people: Mapping[int, PersonState], now: datetime) -> None:
     """Write the people who have changed."""
-    often: list[dict[str, Any]] = []
-    rest: list[dict[str, Any]] = []
-    for person in sorted(people.values(), key=lambda person: person.id):
-        changed = {
-            name
-            for name, value, old in zip(_WRITTEN, person.values(), person.original, strict=True)
-            if value != old
-        }
-        if changed:
-            few = changed <= _OFTEN
-            row = {f"new_{name}": getattr(person, name) for name in (_OFTEN if few else _WRITTEN)}
-            (often if few else rest).append({"row_id": person.id, "new_updated_at": now, **row})
-    _update(session, often, _OFTEN)
-    _update(session, rest, _WRITTEN)
-
-
-def _update(session: Session, rows: list[dict[str, Any]], names: Iterable[str]) -> None:
-    if not rows:
-        return
-    table = PersonRow.__table__
-    session.connection().execute(
-        update(table)  # type: ignore[arg-type]
-        .where(table.c.id == bindparam("row_id"))
-        .values({name: bindparam(f"new_{name}") for name in (*names, "updated_at")}),
-        rows,
-    )
+    seen: list[tuple[Any, ...]] = []
+    often: list[tuple[Any, ...]] = []
+    rest: list[tuple[Any, ...]] = []
+    for person in sorted(people.values(), key=_BY_ID):
+        if _RARELY(person) != person.rare:
+            rest.append((person.id, *_VALUES(person), now))
+            continue
+        values = _OFTEN_VALUES(person)
+        if values[:-1] != person.often[:-1]:
+            often.append((person.id, *values, now))
+        elif values != person.often:
+            seen.append((person.id, values[-1], now))
+    _update_seen(session, seen)
+    _update_often(session, often)
+    _update_all(session, rest)

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..types import AttributeValue, Person
-from .attribute import RelationshipRow
 from .person import PersonRow, PersonTagRow
+from .relationship import RelationshipRow
 
 
 def person_rows(session: Session, ids: Collection[int]) -> dict[int, PersonRow]:

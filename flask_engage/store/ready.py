@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import NotReady, SchemaError
 from .engine import Database, open_database
-from .meta import keep_timezone, timezone_of
+from .meta import UNSETTLED, keep_timezone, timezone_of
 from .migrate import SchemaState, schema_state, upgrade
 
 _log = logging.getLogger("flask_engage")
@@ -111,6 +111,11 @@ class Readiness:
             self._database.engine.dispose(close=False)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the database was found ready, without looking again."""
+        return self._ready
+
+    @property
     def problem(self) -> str | None:
         """What keeps the database from being used, if anything is known to."""
         return self._problem
@@ -134,9 +139,10 @@ class Readiness:
             with database.write() as session:
                 kept = keep_timezone(session, self._timezone)
         if kept != self._timezone:
+            held = "another zone" if kept == UNSETTLED else repr(kept)
             raise NotReady(
                 f"ENGAGE_TIMEZONE is {self._timezone!r}, but the days in the database are cut in "
-                f"{kept!r}; set it back to that."
+                f"{held}; run 'flask engage rebuild-activity' to cut them anew, or set it back."
             )
 
     def _note(self, error: Exception) -> None:

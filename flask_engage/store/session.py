@@ -40,3 +40,5 @@ class SessionRow(Base):
     os: Mapped[str | None] = mapped_column(CodeText(64))
     device: Mapped[str | None] = mapped_column(CodeText(64))
     language: Mapped[str | None] = mapped_column(CodeText(35))
+    ip: Mapped[str | None] = mapped_column(CodeText(45))
+    """As ``ENGAGE_STORE_IP`` wants it: cut short, whole, or (by default) none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, cast, literal
+from sqlalchemy import BigInteger, ColumnElement, literal, type_coerce
 
 PRIME = 2**31 - 1
 """Products of two numbers below it fit the 64 bits that each of the databases counts in."""
@@ -28,7 +28,7 @@ def share(person_id: ColumnElement[Any], salt: str) -> ColumnElement[int]:
     """Return the same number as :func:`share_of` as an SQL expression."""
     factor, first, second, last = (literal(n, BigInteger) for n in _constants(salt))
     prime = literal(PRIME, BigInteger)
-    x = ((cast(person_id, BigInteger) % prime) * factor + first) % prime
+    x = ((type_coerce(person_id, BigInteger) % prime) * factor + first) % prime
     squared = (x * x) % prime
     fifth = (((squared * squared) % prime) * x) % prime
     return (fifth * second + last) % prime

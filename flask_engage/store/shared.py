@@ -76,7 +76,7 @@ def shared_engine(host: Engine) -> Engine:
         # Not host.raw_connection(): giving that back would roll the host's work back.
         return _SharedConnection(host.pool._do_get().dbapi_connection)
 
-    engine = create_engine(host.url, pool=NullPool(connect))
+    engine = create_engine(host.url, pool=NullPool(connect), hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+from sqlalchemy import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 #: PostgreSQL: serialisation, deadlock, lock not available; server going down or starting up.
 _SQLSTATES = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
-#: MySQL and MariaDB: lock wait timeout, deadlock; too many connections; server gone or lost.
-_NUMBERS = frozenset({1205, 1213, 1040, 2002, 2003, 2006, 2013, 2055})
+#: MySQL and MariaDB: lock wait timeout, deadlock, and the next id not to be had, which is how
+#: InnoDB tells of either when it waits for a table's counter; too many connections; server gone
+#: or lost.
+_NUMBERS = frozenset({1205, 1213, 1467, 1040, 2002, 2003, 2006, 2013, 2055})
 _SQLITE_WORDS = ("database is locked", "database table is locked", "database is busy")
 
 
@@ -21,13 +26,14 @@ def is_passing(error: BaseException) -> bool:
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
     cause = error.orig
+    # MySQL's drivers give a number, newer ones a state beside it, which says less.
+    number = cause.args[0] if cause is not None and cause.args else None
+    if isinstance(number, int):
+        return number in _NUMBERS
     state = getattr(cause, "sqlstate", None)
     if state is not None:
         # Class 08: connection exceptions.
         return state in _SQLSTATES or state.startswith("08")
-    number = cause.args[0] if cause is not None and cause.args else None
-    if isinstance(number, int):
-        return number in _NUMBERS
     text = str(cause)
     if any(word in text for word in _SQLITE_WORDS):
         return True
@@ -42,6 +48,38 @@ def is_missing_table(error: DBAPIError) -> bool:
         return True
     number = cause.args[0] if cause is not None and cause.args else None
     return number == 1146 or "no such table" in str(cause)
+
+
+#: What MariaDB and MySQL say of a column or key behind the value that they quote before it.
+_PLACE = re.compile(r" for (?:key|column) [`'][\w.`']+(?: at row \d+)?$")
+#: MySQL and MariaDB: a duplicate; wrong values, which they quote; one that is no JSON or date.
+_QUOTING = frozenset({1062, 1292, 1366, 1411, 1525, 3140})
+
+
+def tell_no_values(context: ExceptionContext) -> None:
+    """Take the values of rows, which are people's, out of what an error says.
+
+    Databases quote them, and errors end up in logs. What kind of error it is and where it
+    happened stays. SQLite names columns only.
+    """
+    cause, error = context.original_exception, context.sqlalchemy_exception
+    if not isinstance(error, DBAPIError) or not cause.args:
+        return
+    number = cause.args[0]
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+    if isinstance(number, int):
+        if number not in _QUOTING:
+            return
+        place = _PLACE.search(str(cause.args[-1]))
+        cause.args = (number, f"a value is refused{place[0] if place else ''}")
+    elif state[:2] in ("22", "23", "54"):
+        text = getattr(getattr(cause, "diag", None), "message_primary", None)
+        if text is None or state.startswith("22"):  # such as 'invalid input for …: "value"'
+            text = type(cause).__name__
+        cause.args = (f"{text} ({state})",)
+    else:
+        return
+    error.args = (f"({type(cause).__module__}.{type(cause).__name__}) {cause}",)
 
 
 #: What the database raises at us, whichever of the three it is.

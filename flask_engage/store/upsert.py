@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
 
 Incoming = Callable[[str], ColumnElement[Any]]
@@ -19,6 +18,22 @@ def dialect_of(session: Session) -> str:
     return "mysql" if name == "mariadb" else name
 
 
+def insert_of(dialect: str, table: Table) -> Any:
+    """Return the INSERT of `dialect` into `table`, which knows how to meet a row that is there."""
+    # Imported here: all three take 50 ms and megabytes, and a process needs one of them.
+    if dialect == "mysql":
+        from sqlalchemy.dialects.mysql import insert
+
+        return insert(table)
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+        return insert_postgresql(table)
+    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+    return insert_sqlite(table)
+
+
 def insert_ignore(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert `rows`; those whose unique key is taken are left out."""
     if not rows:
@@ -26,13 +41,11 @@ def insert_ignore(session: Session, table: Table, rows: Sequence[Mapping[str, An
     name = dialect_of(session)
     if name == "mysql":
         # Not INSERT IGNORE: that would also swallow values that don't fit.
-        insert = mysql.insert(table)
+        insert = insert_of(name, table)
         key = next(iter(table.primary_key.columns))
         session.execute(insert.on_duplicate_key_update({key.name: table.c[key.name]}), list(rows))
-    elif name == "postgresql":
-        session.execute(postgresql.insert(table).on_conflict_do_nothing(), list(rows))
     else:
-        session.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))
+        session.execute(insert_of(name, table).on_conflict_do_nothing(), list(rows))
 
 
 def upsert(
@@ -54,7 +67,7 @@ def upsert(
         return
     name = dialect_of(session)
     if name == "mysql":
-        statement = mysql.insert(table)
+        statement = insert_of(name, table)
         incoming = statement.inserted
         session.execute(
             statement.on_duplicate_key_update(
@@ -63,7 +76,7 @@ def upsert(
             list(rows),
         )
         return
-    insert: Any = (postgresql if name == "postgresql" else sqlite).insert(table)
+    insert = insert_of(name, table)
     excluded = insert.excluded
     session.execute(
         insert.on_conflict_do_update(

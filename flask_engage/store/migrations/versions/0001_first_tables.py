@@ -171,6 +171,8 @@ def upgrade() -> None:
         sa.Index("ix_engage_person_email", "email", "id"),
         sa.Index("ix_engage_person_last_seen", "last_seen_at", "id"),
         sa.Index(
+            # Without the condition PostgreSQL, before its first ANALYZE, takes it for a good way
+            # to find everybody who was not merged.
             "ix_engage_person_merged_into",
             "merged_into",
             postgresql_where=sa.text("merged_into IS NOT NULL"),
