@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from werkzeug.wrappers import Request
 
 from .facts import Wire
 
 
-@dataclass(slots=True)
-class Who:
+class Who(msgspec.Struct, gc=False):
     """Somebody, as the host knows them."""
 
     user_id: str
@@ -21,22 +22,29 @@ class Who:
     attributes: dict[str, Wire] | None = None
 
 
-class RequestBuffer:
+class RequestBuffer(msgspec.Struct, eq=False):
     """One request's. An outer app context may outlive a request, so it knows whose it is."""
 
-    __slots__ = ("events", "first_at", "globals", "is_resolved", "login", "request", "seen", "who")
+    request: Request
+    held: dict[str, Any]
+    """What Flask's ``g`` of the request holds."""
+    is_resolved: bool = False
+    who: Who | None = None
+    """Who is logged in and to be recorded, once that is resolved."""
+    login: object = None
+    """What Flask-Login held when that was resolved."""
+    is_program: bool = False
+    """It was no browser that logged `who` in."""
+    refuses: bool | None = None
+    """Nothing of this request is to be recorded; None while nobody has asked."""
+    first_at: datetime | None = None
+    """When the first event of this request was tracked."""
+    events: int = 0
+    in_host_session: bool = False
+    """Some of them are stored by the host's transaction, perhaps before the session is."""
+    unanswered: list[Callable[[], None]] = []
+    """Records what was decorated as tracked and has been done, while no answer has told of it.
 
-    def __init__(self, request: Request, here: object) -> None:
-        self.request = request
-        self.globals = here
-        """Flask's ``g`` of the request."""
-        self.is_resolved = False
-        self.who: Who | None = None
-        """Who is logged in and to be recorded, once that is resolved."""
-        self.login: object = None
-        """What Flask-Login held when that was resolved."""
-        self.first_at: datetime | None = None
-        """When the first event of this request was tracked."""
-        self.events = 0
-        self.seen = False
-        """The answer counts as a sighting of `who`."""
+    What is still there in the end was done when the answer was on its way already."""
+    seen: bool = False
+    """The answer counts as a sighting of `who`."""

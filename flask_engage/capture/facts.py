@@ -7,7 +7,7 @@ only ever added at the end, with a default; another kind of fact needs another
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ Wire: TypeAlias = tuple[str, str | int | float | bool | None]
 """An attribute's value in the journal: its kind (``v`` as it is, ``t`` time), and it."""
 
 
-class Context(msgspec.Struct, array_like=True, frozen=True):
+class Context(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a request says of the browser and of the way that led here."""
 
     path: str | None = None
@@ -32,9 +32,13 @@ class Context(msgspec.Struct, array_like=True, frozen=True):
     os: str | None = None
     device: str | None = None
     language: str | None = None
+    country: str | None = None
+    """ISO 3166-1 alpha-2, where the host's proxy or a file of its own tells."""
+    ip: str | None = None
+    """As ``ENGAGE_STORE_IP`` wants it."""
 
 
-class Seen(msgspec.Struct, array_like=True, frozen=True, tag="seen"):
+class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="seen"):
     """Somebody was here."""
 
     at: datetime
@@ -48,9 +52,11 @@ class Seen(msgspec.Struct, array_like=True, frozen=True, tag="seen"):
     events: int = 0
     """How many events the same request has tracked, from `at` to `until`."""
     until: datetime | None = None
+    id: str | None = None
+    """Given where the same sighting may be told twice, as by a browser: it counts once."""
 
 
-class Event(msgspec.Struct, array_like=True, frozen=True, tag="event"):
+class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="event"):
     """Somebody did something."""
 
     at: datetime
@@ -63,7 +69,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True, tag="event"):
     """Done by the person in a request, so that it belongs to the session."""
 
 
-class Attributes(msgspec.Struct, array_like=True, frozen=True, tag="attributes"):
+class Attributes(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="attributes"):
     """Somebody is like this."""
 
     at: datetime
@@ -72,7 +78,7 @@ class Attributes(msgspec.Struct, array_like=True, frozen=True, tag="attributes")
     source: str = "api"
 
 
-class Increment(msgspec.Struct, array_like=True, frozen=True, tag="increment"):
+class Increment(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="increment"):
     """A number of somebody's grew."""
 
     at: datetime
@@ -82,7 +88,7 @@ class Increment(msgspec.Struct, array_like=True, frozen=True, tag="increment"):
     source: str = "api"
 
 
-class Total(msgspec.Struct, array_like=True, frozen=True, tag="total"):
+class Total(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="total"):
     """Events that are stored already are to be counted in everybody's total of their day."""
 
     at: datetime
@@ -100,9 +106,8 @@ _decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(
 )
 
 
-def encode(fact: Fact) -> bytes:
-    """Return `fact` as one line of JSON."""
-    return _encoder.encode(fact)
+encode: Callable[[Fact], bytes] = _encoder.encode
+"""Returns a fact as one line of JSON."""
 
 
 def decode(payload: bytes) -> Fact:

@@ -17,12 +17,15 @@ HEAD = 18
 MAX_PAYLOAD = 512 * 1024
 """Far above what the limits of a fact allow: a longer length is damage."""
 
+FRAME = b"%08x %08x %b\n"
+"""A frame of a payload's length, sum and bytes."""
+
 _HEAD = re.compile(rb"[0-9a-f]{8} [0-9a-f]{8} ")
 
 
 def frame(payload: bytes) -> bytes:
     """Return `payload` as a frame."""
-    return b"%08x %08x %b\n" % (len(payload), crc32(payload), payload)
+    return FRAME % (len(payload), crc32(payload), payload)
 
 
 @dataclass(slots=True)

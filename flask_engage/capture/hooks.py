@@ -1,128 +1,130 @@
 """Where the host's requests meet us: noticing who got an answer, and writing it down at the end.
 
 Decided in ``after_request``, where the status is known; written down in ``teardown_request``,
-which also knows whether the request failed after all.
+which also knows whether the request failed after all. Two hooks and no more: Flask's handling of
+one costs about as much as what it does here.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from time import monotonic
 
-from flask import Flask, Response, has_request_context, request
-from flask.globals import app_ctx
-from werkzeug.wrappers import Request
+from flask import Flask, Request, Response
 
-from .._state import EngageState
-from .buffer import RequestBuffer
+from .._state import EngageState, current_state
+from .buffer import RequestBuffer, Who
 from .exclusions import Exclusions
 from .facts import Context, Seen
-from .identity import buffer_of_request, current_identity
-from .limits import trim_text
-from .user_agent import read_user_agent
+from .identity import app_context, may_be_somebody, recorded_identity, request_context
 
-_PATH_LENGTH = 512
-_TEXT_LENGTH = 255
-_LANGUAGE_LENGTH = 35
 _NOT_LOOKING = frozenset({"HEAD", "OPTIONS"})
 _FIRST_FAILURE = 400
 
+Inject = Callable[[Response, Request, bool], object]
+"""Puts the widget's tag into an answer, if it is to have it; the last argument tells whether
+it goes to somebody who is recorded."""
 
-def register(app: Flask, state: EngageState) -> None:
-    """Have `app` tell us of its requests."""
+
+def register(app: Flask, state: EngageState, inject: Inject | None) -> None:
+    """Have `app` tell us of its requests, and give its answers to `inject`."""
+    app.after_request(_noticing(app, state, inject))
+    app.teardown_request(_writing_down(state))
+
+
+def _noticing(
+    app: Flask, state: EngageState, inject: Inject | None
+) -> Callable[[Response], Response]:
     exclusions = Exclusions(state.settings, app.view_functions)
+    guard, runner = state.guard, state.runner
+    in_all = state.settings.INJECT_WIDGET == "all"
 
-    def notice(response: Response) -> Response:
-        with state.guard.guarded("noticing a request"):
-            if response.status_code < _FIRST_FAILURE:
-                _notice(state, exclusions)
+    def engage_notice(response: Response) -> Response:
+        if monotonic() >= runner.look_at:
+            with guard.guarded("starting the scheduler"):
+                runner.ensure_started()
+        request: Request = request_context().request
+        recorded = False
+        if response.status_code < _FIRST_FAILURE and request.method not in _NOT_LOOKING:
+            try:
+                recorded = _is_seen(state, exclusions, request)
+            except Exception as error:
+                if not guard.ends("noticing a request", error):
+                    raise
+        if inject is not None and (recorded or in_all):
+            try:
+                inject(response, request, recorded)
+            except Exception as error:
+                if not guard.ends("placing the widget", error):
+                    raise
         return response
 
-    def write_down(error: BaseException | None) -> None:
-        here = app_ctx._get_current_object().g  # type: ignore[attr-defined]
-        buffer: RequestBuffer | None = here.pop("_engage", None)
-        if buffer is not None and buffer.seen and error is None:
-            with state.guard.guarded("recording a request"):
-                _write_down(state, buffer)
-
-    app.after_request(notice)
-    app.teardown_request(write_down)
+    return engage_notice
 
 
-def recorded_user_id() -> str | None:
-    """Return whom this request's answer is recorded for; None for nobody.
+def _writing_down(state: EngageState) -> Callable[[BaseException | None], None]:
+    guard = state.guard
 
-    Known once our ``after_request`` has run.
-    """
-    if not has_request_context():
-        return None
-    buffer = buffer_of_request()
-    return buffer.who.user_id if buffer.seen and buffer.who else None
+    def engage_write_down(failure: BaseException | None) -> None:
+        held = app_context().g.__dict__
+        buffer: RequestBuffer | None = held.get("_engage")
+        if buffer is None or buffer.request is not request_context().request:
+            return  # an outer request's, in whose context this one was made
+        if failure is None:
+            for record in buffer.unanswered:
+                record()
+            if buffer.seen and buffer.who is not None:
+                try:
+                    _write_down(state, buffer, buffer.who)
+                except Exception as error:
+                    if not guard.ends("recording a request", error):
+                        raise
+        del held["_engage"]
+
+    return engage_write_down
 
 
-def _notice(state: EngageState, exclusions: Exclusions) -> None:
-    current: Request = request._get_current_object()  # type: ignore[attr-defined]
-    if current.method in _NOT_LOOKING:
+def context_of(request: Request) -> Context:
+    """Return what `request`, which is the current one, says of the browser and its way here."""
+    return current_state().contexts.of(request)
+
+
+def _is_seen(state: EngageState, exclusions: Exclusions, request: Request) -> bool:
+    """Tell whether the answer to `request` counts as a sighting, and keep in mind of whom."""
+    held = app_context().g.__dict__
+    if held.get("_login_user") is None and not may_be_somebody(state, request):
+        return False
+    rule = request.url_rule
+    if exclusions.excludes(request, None if rule is None else rule.endpoint):
+        return False
+    buffer: RequestBuffer | None = held.get("_engage")
+    if buffer is None or buffer.request is not request:
+        buffer = held["_engage"] = RequestBuffer(request, held)
+    if recorded_identity(state, buffer) is None:
+        return False
+    buffer.seen = not buffer.is_program or state.settings.SEEN_BY_API
+    return buffer.seen
+
+
+def _write_down(state: EngageState, buffer: RequestBuffer, who: Who) -> None:
+    now = state.clock.source()
+    at = buffer.first_at or now
+    recorder, environ = state.recorder, buffer.request.environ
+    if not buffer.in_host_session and recorder.repeats.counts(who, environ, at, now):
         return
-    if exclusions.excludes(current, getattr(current, "endpoint", None)):
-        return
-    if current_identity(state) is not None:
-        buffer_of_request().seen = True
-
-
-def _write_down(state: EngageState, buffer: RequestBuffer) -> None:
-    who = buffer.who
-    if who is None:
-        return
-    now = state.clock()
-    at: datetime = buffer.first_at or now
-    state.recorder.append(
+    recorder.append_first(
         Seen(
             at,
             who.user_id,
             1,
-            _context(buffer.request),
+            state.contexts.of(buffer.request),
             who.email,
             who.name,
             who.signed_up_at,
             who.attributes,
             buffer.events,
             now if buffer.events else None,
-        )
+        ),
+        who,
+        environ,
     )
-
-
-def _context(current: Request) -> Context:
-    """Say what the request tells of the browser and of the way that led here."""
-    environ = current.environ
-    agent = read_user_agent(environ.get("HTTP_USER_AGENT", ""))
-    source = medium = campaign = None
-    if "utm_" in environ.get("QUERY_STRING", ""):
-        args = current.args
-        source = trim_text(args.get("utm_source"), _TEXT_LENGTH)
-        medium = trim_text(args.get("utm_medium"), _TEXT_LENGTH)
-        campaign = trim_text(args.get("utm_campaign"), _TEXT_LENGTH)
-    language = environ.get("HTTP_ACCEPT_LANGUAGE", "").split(",", 1)[0].split(";", 1)[0]
-    return Context(
-        trim_text(current.path, _PATH_LENGTH),
-        _referrer(environ.get("HTTP_REFERER"), environ.get("HTTP_HOST", "")),
-        source,
-        medium,
-        campaign,
-        agent.browser,
-        agent.os,
-        agent.device,
-        trim_text(language, _LANGUAGE_LENGTH),
-    )
-
-
-def _referrer(address: str | None, own_host: str) -> str | None:
-    """Return the host name of the page before, unless it was one of the host's own."""
-    if not address:
-        return None
-    scheme, _, rest = address.partition("://")
-    if scheme not in ("http", "https"):
-        return None
-    place = rest.split("/", 1)[0].split("?", 1)[0].rpartition("@")[2].lower()
-    if place == own_host.lower():
-        return None
-    return trim_text(place.partition(":")[0], _TEXT_LENGTH)

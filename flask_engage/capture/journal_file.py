@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 
 from .frames import FORMAT, HEAD, MAX_PAYLOAD, Found, frame, scan
+from .held_write import held_write
 
 _log = logging.getLogger("flask_engage")
 
@@ -34,6 +35,8 @@ class JournalFile:
     The lock belongs to the open file: it is gone when the last process that has it open is.
     """
 
+    __slots__ = ("_handle", "_syncing", "dirty", "facts", "name", "path", "size", "stored")
+
     def __init__(self, path: Path, handle: int, size: int) -> None:
         self.path = path
         self.name = path.name
@@ -45,6 +48,7 @@ class JournalFile:
         self.facts = 0
         """Facts that this process appended."""
         self.dirty = False
+        self._syncing = False
 
     @classmethod
     def create(cls, folder: Path, prefix: str, app: str) -> JournalFile:
@@ -94,24 +98,34 @@ class JournalFile:
             return None
         return cls(path, handle, state.st_size)
 
-    def append(self, payload: bytes) -> bool:
+    def append(self, data: bytes) -> bool:
         """Write one frame; tell whether it is there as a whole. One writer at a time."""
-        data = frame(payload)
-        try:
-            written = os.write(self._handle, data)
-        except OSError as error:
-            _log.debug("flask_engage: %s", error)
-            written = 0
+        # A disk that is slow shows in its sync. While one lasts, whoever writes may have to wait,
+        # and then the other threads must be able to go on.
+        written = -1 if self._syncing else held_write(self._handle, data, len(data))
+        if written < 0:
+            try:
+                written = os.write(self._handle, data)
+            except OSError as error:
+                _log.debug("flask_engage: %s", error)
+                written = 0
         if written == len(data):
             self.size += written
             self.facts += 1
             self.dirty = True
             return True
-        # Half a frame must not stay: the next one would begin in the middle of it. Should
-        # even this fail, readers find the next good frame by themselves.
         if written:
-            os.ftruncate(self._handle, self.size)
+            self._take_back()
         return False
+
+    def _take_back(self) -> None:
+        """Let no half of a frame stay."""
+        try:
+            os.ftruncate(self._handle, self.size)
+        except OSError as error:
+            # Then it is damage that readers skip; the next frame lies behind it.
+            _log.debug("flask_engage: %s", error)
+            self.size = os.fstat(self._handle).st_size
 
     def read(self, position: int, limit: int) -> Found:
         """Return up to `limit` payloads from `position` on, up to what is accepted.
@@ -155,7 +169,11 @@ class JournalFile:
         """Make what is written survive a power cut."""
         if self.dirty:
             self.dirty = False
-            os.fdatasync(self._handle)
+            self._syncing = True
+            try:
+                os.fdatasync(self._handle)
+            finally:
+                self._syncing = False
 
     @property
     def is_lost(self) -> bool:

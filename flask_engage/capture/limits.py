@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -27,17 +28,38 @@ _AHEAD = timedelta(days=1)
 _EARLIEST_YEAR = 1970
 
 
+_shortly = reprlib.Repr()
+_shortly.maxstring = _shortly.maxother = 100
+_shortly.maxlevel = 2
+
+
+def _shown(value: object) -> str:
+    """Return `value` as an error message shows it: short, whatever it is."""
+    try:
+        return _shortly.repr(value)[:100]
+    except (ValueError, RecursionError):  # a number of too many digits, or too deep a nest
+        return f"a {type(value).__name__}"
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether `text` is one of printable ASCII characters with no space around it."""
+    # Faster than a regular expression.
+    return text.isascii() and text.isprintable() and text.strip() == text != ""
+
+
 def check_name(name: object, what: str = "event") -> str:
     """Return `name` trimmed and in NFC.
 
     :raises InvalidFact: unless it is a text of 1 to 64 printable characters.
     """
+    if type(name) is str and is_plain(name) and len(name) <= NAME_LENGTH:
+        return name
     if isinstance(name, str):
         found = unicodedata.normalize("NFC", name.strip())
         if 0 < len(found) <= NAME_LENGTH and found.isprintable():
             return found
     raise InvalidFact(
-        f"{what} name {name!r:.100}: expected 1 to {NAME_LENGTH} printable characters."
+        f"{what} name {_shown(name)}: expected 1 to {NAME_LENGTH} printable characters."
     )
 
 
@@ -54,7 +76,17 @@ def check_text(text: str, what: str) -> str:
             raise InvalidFact(f"{what} holds a lone surrogate; decode the text first.") from None
     if "\0" in text:
         raise InvalidFact(f"{what} holds a NUL character; strip it first.")
-    return str(text)
+    return _as_text(text)
+
+
+def _as_text(value: object) -> str:
+    """Return a text or an id as a plain ``str``: of a member of an enumeration its value.
+
+    ``str()`` would give such a member's name in the program.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    return str(int(value) if isinstance(value, int) else value)
 
 
 def _check_number(value: float, what: str) -> float:
@@ -75,7 +107,7 @@ def _check_scalar(value: object, what: str) -> PropertyValue:
     if isinstance(value, (int, float)):
         return _check_number(value, what)
     raise InvalidFact(
-        f"{what} is {value!r:.100}; expected a str, int, float, bool or None, not nested data."
+        f"{what} is {_shown(value)}; expected a str, int, float, bool or None, not nested data."
     )
 
 
@@ -87,16 +119,22 @@ def check_properties(properties: object) -> dict[str, PropertyValue]:
     if properties is None:
         return {}
     if not isinstance(properties, Mapping):
-        raise InvalidFact(f"properties {properties!r:.100}: expected a mapping.")
+        raise InvalidFact(f"properties {_shown(properties)}: expected a mapping.")
     if len(properties) > KEYS:
         raise InvalidFact(f"{len(properties)} properties: expected at most {KEYS}.")
     checked: dict[str, PropertyValue] = {}
     size = 0
     for key, value in properties.items():
         if not isinstance(key, str) or not key:
-            raise InvalidFact(f"property {key!r:.100}: expected a text that is not empty.")
+            raise InvalidFact(f"property {_shown(key)}: expected a text that is not empty.")
         key = check_text(key, "a property's name")
-        found = checked[key] = _check_scalar(value, f"property {key!r:.80}")
+        if type(value) is str and value.isascii() and "\0" not in value:
+            found: PropertyValue = value  # as most are
+        elif type(value) is int and -_INT_LIMIT <= value < _INT_LIMIT:
+            found = value
+        else:
+            found = _check_scalar(value, f"property {key!r:.80}")
+        checked[key] = found
         size += len(key.encode()) + (len(found.encode()) if isinstance(found, str) else 8)
     if size > PROPERTIES_BYTES:
         raise InvalidFact(f"{size} bytes of properties: expected at most {PROPERTIES_BYTES}.")
@@ -123,7 +161,7 @@ def check_values(values: object) -> dict[str, AttributeValue]:
     :raises InvalidFact: if one of them is out of the limits.
     """
     if not isinstance(values, Mapping):
-        raise InvalidFact(f"attributes {values!r:.100}: expected a mapping.")
+        raise InvalidFact(f"attributes {_shown(values)}: expected a mapping.")
     if len(values) > ATTRIBUTES:
         raise InvalidFact(f"{len(values)} attributes at once: expected at most {ATTRIBUTES}.")
     checked: dict[str, AttributeValue] = {}
@@ -139,7 +177,7 @@ def check_amount(name: str, by: object) -> float:
     :raises InvalidFact: unless it is a finite number.
     """
     if isinstance(by, bool) or not isinstance(by, (int, float)):
-        raise InvalidFact(f"increment of {name!r} by {by!r:.100}: expected a number.")
+        raise InvalidFact(f"increment of {name!r} by {_shown(by)}: expected a number.")
     return _check_number(by, f"increment of {name!r}")
 
 
@@ -149,7 +187,7 @@ def check_time(at: object, what: str = "at") -> datetime:
     :raises InvalidFact: if it is no aware datetime, or from before 1970.
     """
     if not isinstance(at, datetime):
-        raise InvalidFact(f"{what} {at!r:.100}: expected an aware datetime.")
+        raise InvalidFact(f"{what} {_shown(at)}: expected an aware datetime.")
     try:
         moment = as_utc(at, what=what)
     except (ValueError, OverflowError) as error:
@@ -177,7 +215,7 @@ def check_hits(hits: object) -> int:
     :raises InvalidFact: if it is anything else.
     """
     if isinstance(hits, bool) or not isinstance(hits, int) or not 1 <= hits < 2**31:
-        raise InvalidFact(f"hits={hits!r:.100}: expected a whole number above 0.")
+        raise InvalidFact(f"hits={_shown(hits)}: expected a whole number above 0.")
     return hits
 
 
@@ -186,13 +224,15 @@ def check_user_id(value: object) -> str:
 
     :raises InvalidFact: unless it is a str, int or UUID of 1 to 255 characters.
     """
+    if type(value) is str and is_plain(value) and len(value) <= USER_ID_LENGTH:
+        return value
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
-        raise InvalidFact(f"user id {value!r:.100}: expected a str, int or UUID.")
+        raise InvalidFact(f"user id {_shown(value)}: expected a str, int or UUID.")
     if isinstance(value, int) and not -_INT_LIMIT <= value < 2 * _INT_LIMIT:
         raise InvalidFact("user id: expected an integer of at most 64 bits.")
-    found = str(value)
+    found = _as_text(value)
     if not 0 < len(found) <= USER_ID_LENGTH:
-        raise InvalidFact(f"user id {found!r:.100}: expected 1 to {USER_ID_LENGTH} characters.")
+        raise InvalidFact(f"user id {_shown(found)}: expected 1 to {USER_ID_LENGTH} characters.")
     return check_text(found, "user id")
 
 
@@ -204,12 +244,12 @@ def check_event_id(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
-        raise InvalidFact(f"event id {value!r:.100}: expected a str, int or UUID.")
+        raise InvalidFact(f"event id {_shown(value)}: expected a str, int or UUID.")
     if isinstance(value, int) and not -_INT_LIMIT <= value < 2 * _INT_LIMIT:
         raise InvalidFact("event id: expected an integer of at most 64 bits.")
-    found = check_text(str(value), "event id")
+    found = check_text(_as_text(value), "event id")
     if not 0 < len(found) <= EVENT_ID_LENGTH:
-        raise InvalidFact(f"event id {found!r:.100}: expected 1 to {EVENT_ID_LENGTH} characters.")
+        raise InvalidFact(f"event id {_shown(found)}: expected 1 to {EVENT_ID_LENGTH} characters.")
     return found
 
 
@@ -221,6 +261,15 @@ def trim_text(value: object, length: int) -> str | None:
     """
     if not isinstance(value, str):
         return None
+    # As is_plain(), in one go: asked of several texts in each request.
+    if (
+        type(value) is str
+        and len(value) <= length
+        and value.isascii()
+        and value.isprintable()
+        and value.strip() == value != ""
+    ):
+        return value
     if not value.isascii():
         value = value.encode(errors="replace").decode()
     return value.replace("\0", "").strip()[:length] or None

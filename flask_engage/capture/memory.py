@@ -23,7 +23,8 @@ class MemoryBuffer:
 
     def _begin_anew(self) -> None:
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self.pid = os.getpid()
+        """The process whose facts these are."""
         self._payloads: deque[bytes] = deque()
         self._bytes = 0
         self.name = f"memory-{secrets.token_hex(8)}"
@@ -33,7 +34,7 @@ class MemoryBuffer:
 
     def append(self, payload: bytes) -> bool:
         """Keep `payload`; tell whether there was room."""
-        if os.getpid() != self._pid:
+        if os.getpid() != self.pid:
             self.after_fork()
         with self._lock:
             if len(self._payloads) >= MAX_FACTS or self._bytes + len(payload) > self._max_bytes:

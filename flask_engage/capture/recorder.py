@@ -12,44 +12,36 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from .._clock import Clock
+from .._fork import call_after_fork
 from .._guard import Guard
 from ..errors import NotReady
 from ..settings import Settings
-from ..store.engine import Database
+from ..store.journal_write import positions
 from ..store.ready import Readiness
-from ..store.trouble import is_passing
 from .announce import Announcer
 from .apply import Outcome, Rules
-from .facts import Fact, Personal, Total, encode
+from .facts import Fact, Personal, Seen, Total, encode
 from .host_session import write_in_host_session
 from .journal import Journal
-from .journal_file import JournalFile
 from .memory import MemoryBuffer
-from .writer import Source, Writer
+from .repeats import Repeats
+from .storer import Storer
 from .writer_thread import EXIT_SECONDS, WriterThread
 
-ADOPT_SECONDS = 5.0
-"""How often the writer looks for journals of dead processes."""
-
-
-def _call_after_fork(method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    def in_child() -> None:
-        found = method()
-        if found is not None:
-            found()
-
-    os.register_at_fork(after_in_child=in_child)
+if TYPE_CHECKING:
+    from .backlog import Backlog
+    from .buffer import Who
 
 
 class App(Protocol):
@@ -82,6 +74,9 @@ class RecorderStatus:
     problem: str | None
     """What keeps facts from being stored, if anything does."""
     thread_alive: bool
+    last_error: str | None = None
+    """What kept facts from being stored the last time that anything did, in this process."""
+    last_error_at: datetime | None = None
 
 
 class Recorder:
@@ -96,6 +91,7 @@ class Recorder:
         guard: Guard,
         clock: Clock,
         folder: Callable[[], Path],
+        of_browser: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._settings = settings
@@ -105,17 +101,16 @@ class Recorder:
         self._folder = folder
         self._rules = Rules.of(settings)
         self._announce = Announcer(app, guard)
-        self._writer = Writer(self._rules, clock)
+        self._storer = Storer(ready, self._rules, guard, clock, self._announce)
         self._opening = threading.Lock()
-        self._draining = threading.Lock()
-        self._drainer: int | None = None
+        self._at_once = settings.CAPTURE_MODE == "sync"
         self._store: Journal | MemoryBuffer | None = None
         self._thread: WriterThread | None = None
-        self._adopt_at = 0.0
+        self._thread_of: int | None = None
+        """The process in which `_thread` was started."""
+        self.repeats = Repeats(of_browser)
         self._refused = 0
-        self._last_flush_at: datetime | None = None
-        self._problem: str | None = None
-        _call_after_fork(weakref.WeakMethod(self._after_fork))
+        call_after_fork(weakref.WeakMethod(self._after_fork))
 
     # --- taking in -----------------------------------------------------------------------------
 
@@ -125,16 +120,34 @@ class Recorder:
         Does no database work (but in the mode ``sync``) and raises nothing.
         """
         accepted = False
-        with self._guard.guarded("recording"):
-            if self._settings.CAPTURE_MODE == "sync":
-                accepted = self._write_now(fact)
+        try:
+            if self._at_once:
+                accepted = self._storer.write_now(fact)
             else:
-                accepted = (self._store or self._open()).append(encode(fact))
-                if accepted:
+                store = self._store or self._open()
+                accepted = store.append(encode(fact))
+                # The store has just seen whose process this is.
+                if accepted and self._thread_of != store.pid:
                     self._ensure_thread()
+        except Exception as error:
+            if not self._guard.ends("recording", error):
+                raise
         if not accepted:
             self._refused += 1
         return accepted
+
+    def append_first(self, seen: Seen, who: Who, environ: Mapping[str, Any]) -> None:
+        """Take in a sighting of `who`; those that follow at once may be counted."""
+        before = self.repeats.end(seen.user_id)
+        if before is not None:
+            self._tell([before])
+        if self.append(seen):
+            self.repeats.begin(seen, who, environ)
+
+    def _tell(self, counted: list[Seen]) -> None:
+        for seen in counted:
+            if not self.append(seen):
+                self._refused += seen.hits - 1
 
     def write_in_session(self, host_session: Any, fact: Personal) -> bool:
         """Store `fact` in the host's own transaction; tell whether that worked.
@@ -169,14 +182,6 @@ class Recorder:
                 self.append(Total(at, name, count))
         self._announce(outcome)
 
-    def _write_now(self, fact: Fact) -> bool:
-        try:
-            outcome = self._writer.write_now(self._ready.require(), [fact])
-        except NotReady:
-            return False  # said once, by who found out
-        self._announce(outcome)
-        return True
-
     def _open(self) -> Journal | MemoryBuffer:
         with self._opening:
             if self._store is None:
@@ -200,12 +205,12 @@ class Recorder:
         Raises nothing while the database is away: what is not stored stays in the journal.
         Does nothing in a thread that is storing facts already.
         """
-        if self._drainer == threading.get_ident():
+        if self._storer.is_at_it:
             return 0
-        before = self._writer.stored
+        before = self._storer.writer.stored
         with self._guard.contained("storing facts"), suppress(NotReady):
             self.store_all()  # who found out why it is not ready has said so
-        return self._writer.stored - before
+        return self._storer.writer.stored - before
 
     def store_all(self, deadline: float | None = None) -> None:
         """Store what is waiting here and what dead processes have left.
@@ -215,100 +220,8 @@ class Recorder:
         :raises sqlalchemy.exc.SQLAlchemyError: if the database is away.
         """
         store = self._store or self._open()
-        while self._store_some(store, deadline):
-            pass
-
-    def _store_some(self, store: Journal | MemoryBuffer, deadline: float | None) -> bool:
-        """Store facts, then announce what was stored; tell whether there may be more.
-
-        Announces without the lock: a receiver may well send, flush, or wait for another thread.
-        """
-        untold: list[Outcome] = []
-        try:
-            with self._draining:
-                self._drainer = threading.get_ident()
-                try:
-                    self._drain(store, deadline)
-                finally:
-                    self._drainer = None
-                    more = self._writer.has_much_to_tell
-                    untold = self._writer.take_untold()
-        finally:
-            for outcome in untold:
-                self._announce(outcome)
-        return more
-
-    def _drain(self, store: Journal | MemoryBuffer, deadline: float | None) -> None:
-        database = self._require()
-        try:
-            for source in self._sources(store):
-                self._writer.drain(database, source, deadline)
-            self._tidy(database, store)
-            self._adopt(database, store, deadline)
-        except (NotReady, SQLAlchemyError, OSError) as error:
-            self._note(error)
-            if not isinstance(error, OSError):
-                # Perhaps it was migrated under our hands: look again before the next try.
-                self._ready.forget()
-            raise
-        self._problem, self._last_flush_at = None, self._clock()
-
-    def _require(self) -> Database:
-        try:
-            return self._ready.require()
-        except NotReady as error:
-            self._note(error)
-            raise
-
-    def _note(self, error: Exception) -> None:
-        self._problem = f"{type(error).__name__}: {error}"[:300]
-
-    def _sources(self, store: Journal | MemoryBuffer) -> list[Source]:
-        return [store] if isinstance(store, MemoryBuffer) else list(store.own())
-
-    def _adopt(
-        self, database: Database, store: Journal | MemoryBuffer, deadline: float | None
-    ) -> None:
-        if isinstance(store, MemoryBuffer) or not self._is_time_to_adopt():
-            return
-        failed: list[NotReady | SQLAlchemyError] = []
-        for file in store.orphans():
-            # One that fails keeps nobody from the others, nor from what this process took in.
-            with self._guard.contained("storing what a dead process left"):
-                try:
-                    self._take_over(database, file, deadline)
-                except (NotReady, SQLAlchemyError) as error:
-                    failed.append(error)
-            if failed and (isinstance(failed[-1], NotReady) or is_passing(failed[-1])):
-                break  # it would be the same with the next one
-        if failed:
-            raise failed[0]
-
-    def _take_over(self, database: Database, file: JournalFile, deadline: float | None) -> None:
-        self._writer.drain(database, file, deadline)
-        if file.stored is not None and file.stored >= file.size:
-            file.remove()
-            self._writer.finish(database, [file.name])
-
-    def _is_time_to_adopt(self) -> bool:
-        if WriterThread.is_current():
-            now = time.monotonic()
-            if now < self._adopt_at:
-                return False
-            self._adopt_at = now + ADOPT_SECONDS
-        return True
-
-    def _tidy(
-        self, database: Database, store: Journal | MemoryBuffer, *, at_once: bool = False
-    ) -> None:
-        """Remove files that are stored."""
-        if isinstance(store, MemoryBuffer):
-            return
-        done = store.rotate(at_once=at_once)
-        for file in done:
-            file.remove()
-        if done:
-            self._writer.finish(database, [file.name for file in done])
+        self._tell(self.repeats.take())
+        self._storer.store(store, deadline)
 
     # --- the thread ----------------------------------------------------------------------------
 
@@ -321,15 +234,24 @@ class Recorder:
                 return
             if self._app.testing or self._ready.database().shared:
                 return
-            self._thread = WriterThread(
-                self._tick, self._last_words, self._settings.FLUSH_INTERVAL.total_seconds()
+            thread = WriterThread(
+                self._tick,
+                self._last_words,
+                self._write_up,
+                self._settings.FLUSH_INTERVAL.total_seconds(),
             )
-            self._thread.start()
+            # The fact is accepted whether or not there is a thread to be had; the next one tries
+            # again.
+            with self._guard.contained("starting the writer"):
+                thread.start()
+                self._thread, self._thread_of = thread, os.getpid()
+                self.repeats.open()
 
     def _tick(self, *, may_store: bool) -> bool:
         """Do what is due; tell whether the database took what there was."""
         with self._guard.contained("writing the journal out"):
             store = self._store or self._open()
+            self._tell(self.repeats.take())
             if isinstance(store, Journal):
                 store.sync()
             if may_store:
@@ -353,29 +275,33 @@ class Recorder:
             return
         with self._guard.contained("storing the rest at exit"), suppress(NotReady):
             deadline = time.monotonic() + EXIT_SECONDS * 0.75
+            self._tell(self.repeats.close())
             if isinstance(store, Journal):
                 store.sync()
             self.store_all(deadline)
-            with self._draining:
-                self._tidy(self._ready.require(), store, at_once=True)
-                if isinstance(store, MemoryBuffer):
-                    self._writer.finish(self._ready.require(), [store.name])
+            self._storer.end(store)
+
+    def _write_up(self) -> None:
+        """Write down at the end what the thread, which may be held up, has not."""
+        with self._guard.contained("writing up hits"):
+            self._tell(self.repeats.close())
 
     def close(self) -> None:
         """Stop the thread, storing the rest if that is quickly done, and let the files go."""
         if self._thread is not None and self._thread.belongs_here:
             self._thread.stop(EXIT_SECONDS)
-        self._thread = None
+        self._thread = self._thread_of = None
         if isinstance(self._store, Journal):
             self._store.close()
 
     def _after_fork(self) -> None:
         """Begin anew in a forked child: nothing of the parent's is ours."""
         self._opening = threading.Lock()
-        self._draining = threading.Lock()
-        self._drainer = None
         self._thread = None
+        self.repeats.after_fork()
+        self._guard.after_fork()
         self._ready.after_fork()
+        self._storer.after_fork()
         if self._store is not None:
             self._store.after_fork()
 
@@ -388,15 +314,36 @@ class Recorder:
             found.append(self._open())
         store = found[0] if found else None
         journal = store if isinstance(store, Journal) else None
+        storer = self._storer
         return RecorderStatus(
             mode=self._settings.CAPTURE_MODE,
             folder=str(journal.folder) if journal else None,
             files=journal.files() if journal else [],
             backlog_bytes=0 if store is None else store.backlog_bytes(),
             refused=self._refused,
-            stored=self._writer.stored,
-            buried=self._writer.buried,
-            last_flush_at=self._last_flush_at,
-            problem=self._problem or self._ready.problem,
+            stored=storer.writer.stored,
+            buried=storer.writer.buried,
+            last_flush_at=storer.last_flush_at,
+            problem=storer.problem or self._ready.problem,
             thread_alive=self._thread is not None and self._thread.is_alive,
+            last_error=storer.last_error[0] if storer.last_error else None,
+            last_error_at=storer.last_error[1] if storer.last_error else None,
         )
+
+    def backlog(self) -> Backlog | None:
+        """Say what lies in the journal's folder, of all processes; None without a journal.
+
+        Asks the database how far the files are stored. Without it, what other processes have
+        stored already is counted as waiting.
+        """
+        from .backlog import Cursor, look
+
+        store = self._store or self._open()
+        if not isinstance(store, Journal):
+            return None
+        cursors = {file.name: Cursor(file.stored or 0) for file in store.own()}
+        with suppress(SQLAlchemyError, NotReady):
+            with self._ready.require().read() as session:
+                known = positions(session, store.files())
+            cursors |= {name: Cursor(*found) for name, found in known.items()}
+        return look(store, cursors)

@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from ..store.session_write import SessionState
-from .facts import Context
+from .facts import Context, Seen
 
 _started_at = attrgetter("started_at")
+_NOTHING = Context()
 
 
 @dataclass(slots=True)
@@ -39,15 +40,20 @@ class Sessions:
 
     def around(self, at: datetime, idle: timedelta) -> SessionState | None:
         """Return the session that `at` falls into, or into whose idle time."""
-        index = bisect_right(self.sessions, at, key=_started_at) - 1
-        if index < 0 or at - self.sessions[index].last_at > idle:
-            return None
-        return self.sessions[index]
+        sessions = self.sessions
+        if sessions and at >= sessions[-1].started_at:
+            session = sessions[-1]  # nearly always
+        else:
+            index = bisect_right(sessions, at, key=_started_at) - 1
+            if index < 0:
+                return None
+            session = sessions[index]
+        return session if at - session.last_at <= idle else None
 
 
 def sessionise(
     known: Sequence[SessionState],
-    sightings: Sequence[Sighting],
+    sightings: Sequence[Sighting | Seen],
     *,
     count: int,
     last_seen_at: datetime | None,
@@ -56,8 +62,8 @@ def sessionise(
 ) -> Sessions:
     """Return the sessions of one person after `sightings`.
 
-    :param known: the person's sessions, in order, with none left out from `longest` and
-        `idle` before the first sighting on. They are changed in place.
+    :param known: the person's sessions, in order, with none left out that ended `idle` before
+        the first sighting or later. They are changed in place.
     :param count: how many sessions the person has had in all.
     :param last_seen_at: when the person had last been seen before these sightings.
     """
@@ -70,7 +76,7 @@ def sessionise(
     return result
 
 
-def _place(result: Sessions, new: Sighting, idle: timedelta, longest: timedelta) -> None:
+def _place(result: Sessions, new: Sighting | Seen, idle: timedelta, longest: timedelta) -> None:
     sessions = result.sessions
     index = bisect_right(sessions, new.at, key=_started_at)
     former = sessions[index - 1] if index else None
@@ -81,6 +87,8 @@ def _place(result: Sessions, new: Sighting, idle: timedelta, longest: timedelta)
     ):
         former.last_at = max(former.last_at, new.at)
         former.hits += new.hits
+        if new.at == former.started_at and new.context and former.landing_page is None:
+            _describe(former, new.context)
         if (
             latter
             and latter.started_at - former.last_at <= idle
@@ -90,8 +98,7 @@ def _place(result: Sessions, new: Sighting, idle: timedelta, longest: timedelta)
     elif latter and latter.started_at - new.at <= idle and latter.last_at - new.at <= longest:
         latter.started_at = new.at
         latter.hits += new.hits
-        if new.context:
-            _describe(latter, new.context)
+        _describe(latter, new.context or _NOTHING)
     else:
         session = SessionState(started_at=new.at, last_at=new.at, hits=new.hits)
         if new.context:
@@ -118,6 +125,8 @@ def _join(result: Sessions, index: int) -> None:
 def _describe(session: SessionState, context: Context) -> None:
     """Say of a session what its first sighting says."""
     session.landing_page = context.path
+    session.country = context.country
+    session.ip = context.ip
     session.referrer = context.referrer
     session.utm_source = context.utm_source
     session.utm_medium = context.utm_medium

@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from flask import Response, after_this_request, has_request_context, request
+from flask import Response, after_this_request, has_request_context
 
 from .._state import EngageState
 from ..errors import InvalidFact
 from ..types import AttributeValue, PropertyValue
 from .buffer import RequestBuffer, Who
-from .exclusions import refuses_tracking, untracked
+from .exclusions import untracked
 from .facts import Attributes, Event, Increment, Seen, to_wire
-from .identity import buffer_of_request, current_identity, who_is
+from .identity import buffer_of_request, recorded_identity
 from .limits import (
     check_amount,
     check_event_id,
@@ -31,6 +31,7 @@ from .limits import (
     check_properties,
     check_values,
 )
+from .who import who_is
 
 __all__ = ["check_name", "increment", "seen", "set_attributes", "track", "tracked", "untracked"]
 
@@ -59,19 +60,21 @@ def track(
     name = check_name(name, "event")
     checked = check_properties(properties)
     event_id = check_event_id(id)
-    moment = None if at is None else check_past(at, state.clock())
+    now = state.clock()
+    moment = None if at is None else check_past(at, now)
     who = _whom(state, user, f"track({name!r})")
     if who is None:
         return False
-    now = state.clock()
-    buffer = _buffer_of(who) if at is None else None
+    buffer = _visit_of(state, who) if at is None else None
     fact = Event(moment or now, who.user_id, name, checked, event_id, buffer is not None)
     if session is not None:
-        return state.recorder.write_in_session(session, fact)
-    accepted = state.recorder.append(fact)
+        accepted = state.recorder.write_in_session(session, fact)
+    else:
+        accepted = state.recorder.append(fact)
     if accepted and buffer is not None:
         buffer.first_at = buffer.first_at or now
         buffer.events += 1
+        buffer.in_host_session |= session is not None
     return accepted
 
 
@@ -143,12 +146,9 @@ def _whom(state: EngageState, user: Any, what: str) -> Who | None:
     if not has_request_context():
         _log.warning("flask_engage: %s needs user=… outside of a request; not recorded.", what)
         return None
-    if state.settings.RESPECT_DNT and refuses_tracking(request):
-        return None
-    found: list[Who | None] = []
     with state.guard.guarded("looking who is logged in"):
-        found.append(current_identity(state))
-    return found[0] if found else None
+        return recorded_identity(state, buffer_of_request())
+    return None
 
 
 def _named(state: EngageState, user: Any) -> Who | None:
@@ -168,52 +168,67 @@ def _named(state: EngageState, user: Any) -> Who | None:
     return found
 
 
-def _buffer_of(who: Who) -> RequestBuffer | None:
-    """Return this request's buffer if it is `who` that makes the request."""
+def _visit_of(state: EngageState, who: Who) -> RequestBuffer | None:
+    """Return this request's buffer if it is `who` that makes the request, by a browser."""
     if not has_request_context():
         return None
     buffer = buffer_of_request()
-    if buffer.who is not None and buffer.who.user_id == who.user_id:
-        return buffer
-    return None
+    if buffer.who is None or buffer.who.user_id != who.user_id:
+        return None
+    return None if buffer.is_program and not state.settings.SEEN_BY_API else buffer
 
 
 def tracked(
-    state_of: Callable[[], EngageState | None], name: str, properties: Properties = None
+    state_of: Callable[[], EngageState | None],
+    name: str,
+    properties: Properties = None,
+    *,
+    user: Callable[..., Any] | None = None,
 ) -> Callable[[F], F]:
-    """Decorate a view so that the event `name` is recorded when it succeeds.
+    """Decorate a function so that the event `name` is recorded when it succeeds.
+
+    In a request it has succeeded when the answer has; elsewhere, when it returns. Called while the
+    answer is on its way already (streamed, or in a hook of the host's), when the request ends well.
 
     :param state_of: gives the state of the current app, or None without one.
-    :param properties: a mapping, or a function that is given the response.
+    :param properties: a mapping, or a function that is given the response; outside of a request,
+        or behind its answer, it is given what the decorated function returned.
+    :param user: a function from the decorated one's arguments to whose event it is. By default
+        it is the current user's in a request, and elsewhere the argument's named ``user``.
     :raises InvalidFact: if `name` can't be an event's name.
     """
     name = check_name(name, "event")
     if properties is not None and not callable(properties):
         properties = check_properties(properties)
 
-    def when_answered(response: Response) -> Response:
+    def succeeded(result: Any, whose: _Whose, args: Any, kwargs: Any) -> None:
+        if not has_request_context():
+            asked = None if whose is None else lambda: whose(*args, **kwargs)
+            _record(state_of(), name, properties, result, asked)
+            return
+        # In a request an argument of that name may be anybody: the page's subject, say.
+        asked = None if user is None else lambda: user(*args, **kwargs)
         state = state_of()
-        if state is not None and response.status_code < _FIRST_FAILURE:
-            with state.guard.guarded(f"tracking {name!r}"):
-                found = properties(response) if callable(properties) else properties
-                track(state, name, found)
-        return response
+        if state is not None:
+            with state.guard.guarded(f"expecting the answer of {name!r}"):
+                _await_answer(state, name, properties, result, asked)
 
-    def decorate(view: F) -> F:
-        if inspect.iscoroutinefunction(view):
+    def decorate(function: F) -> F:
+        whose = user or _argument_named_user(function)
+        if inspect.iscoroutinefunction(function):
 
-            @functools.wraps(view)
+            @functools.wraps(function)
             async def asynchronous(*args: Any, **kwargs: Any) -> Any:
-                result = await view(*args, **kwargs)
-                _expect_answer(when_answered)
+                result = await function(*args, **kwargs)
+                succeeded(result, whose, args, kwargs)
                 return result
 
             return cast("F", asynchronous)
 
-        @functools.wraps(view)
+        @functools.wraps(function)
         def synchronous(*args: Any, **kwargs: Any) -> Any:
-            result = view(*args, **kwargs)
-            _expect_answer(when_answered)
+            result = function(*args, **kwargs)
+            succeeded(result, whose, args, kwargs)
             return result
 
         return cast("F", synchronous)
@@ -221,7 +236,54 @@ def tracked(
     return decorate
 
 
-def _expect_answer(callback: Callable[[Response], Response]) -> None:
-    """Have `callback` called with what the view's result becomes."""
-    if has_request_context():
-        after_this_request(callback)
+def _await_answer(
+    state: EngageState,
+    name: str,
+    properties: Properties,
+    result: Any,
+    whose: Callable[[], Any] | None,
+) -> None:
+    """Track a success once its answer is known; without one, when the request has ended well."""
+    waiting = buffer_of_request().unanswered
+
+    def unanswered() -> None:
+        _record(state, name, properties, result, whose)
+
+    def when_answered(response: Response) -> Response:
+        if unanswered in waiting:
+            waiting.remove(unanswered)
+        if response.status_code < _FIRST_FAILURE:
+            _record(state, name, properties, response, whose)
+        return response
+
+    waiting.append(unanswered)
+    after_this_request(when_answered)
+
+
+def _record(
+    state: EngageState | None,
+    name: str,
+    properties: Properties,
+    result: Any,
+    whose: Callable[[], Any] | None,
+) -> None:
+    """Track the success of a decorated function; whatever is wrong, the function has succeeded."""
+    if state is None:
+        _log.warning("flask_engage: %r happened outside of an app; not recorded.", name)
+        return
+    with state.guard.guarded(f"tracking {name!r}"):
+        found = properties(result) if callable(properties) else properties
+        someone = None if whose is None else whose()
+        if whose is None or someone is not None:
+            track(state, name, found, user=someone)
+
+
+_Whose = Callable[..., Any] | None
+
+
+def _argument_named_user(function: Callable[..., Any]) -> _Whose:
+    """Return what finds the argument ``user`` among those of a call, if `function` has it."""
+    signature = inspect.signature(function)
+    if "user" not in signature.parameters:
+        return None
+    return lambda *args, **kwargs: signature.bind(*args, **kwargs).arguments.get("user")

@@ -34,7 +34,7 @@ _SYSTEMS = (
     ("Linux", "Linux"),
 )
 _PHONES = re.compile(r"iPhone|Mobile|Phone")
-_LONGEST = 512
+LONGEST = 512
 """Browsers say less; whoever says more is no reason to keep it in memory."""
 
 
@@ -49,13 +49,9 @@ class UserAgent:
     is_bot: bool = False
 
 
-def read_user_agent(text: str) -> UserAgent:
-    """Read a ``User-Agent`` header; the last thousand different ones are remembered."""
-    return _read(text[:_LONGEST])
-
-
 @lru_cache(maxsize=1024)
-def _read(text: str) -> UserAgent:
+def read_user_agent(text: str) -> UserAgent:
+    """Read a ``User-Agent`` header, cut to `LONGEST`; the last thousand are remembered."""
     if not text:
         return UserAgent()
     browser = next((name for name, sign in _BROWSERS if sign in text), None)

@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
     StatementError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from .._clock import Clock
@@ -36,16 +37,18 @@ from ..store.journal_write import (
     move_position,
     position_of,
 )
+from ..store.meta import require_cut_in
 from ..store.trouble import is_passing
 from .apply import Outcome, Rules, apply
 from .facts import Fact, decode
 from .frames import Found
+from .receipts import Receipts
 
 _log = logging.getLogger("flask_engage")
 
-BATCH = 1000
+BATCH = 4000
 """Facts in one transaction at most: enough for most of the gain, and locks are held briefly."""
-_MAX_UNTOLD = 20
+_MAX_UNTOLD = 5
 """Batches kept in memory until they are announced."""
 _TRIES = 3
 """Deadlocks and twins of an event id pass at the second try; a third is for bad luck."""
@@ -100,6 +103,7 @@ class Writer:
     def __init__(self, rules: Rules, clock: Clock) -> None:
         self._rules = rules
         self._clock = clock
+        self._receipts = Receipts()
         self._untold: list[Outcome] = []
         self.stored = 0
         """Facts stored since the process began."""
@@ -147,11 +151,34 @@ class Writer:
     def write_now(self, database: Database, facts: Sequence[Fact]) -> Outcome:
         """Store facts that lie in no source; return what that did, once it is committed.
 
-        :raises sqlalchemy.exc.SQLAlchemyError: if they can't be; then none of them is.
+        :raises NotReady: if the tables are not those of this version, or of another zone.
+        :raises sqlalchemy.exc.SQLAlchemyError: if they can't be; then none of them is, unless
+            the database went away in the middle of a commit and did not come back.
         """
-        return self._persistently(
-            database, lambda session: apply(session, facts, self._rules, self._clock())
-        )
+        try:
+            return self._with_receipt(database, facts)
+        except _Superseded:  # nobody wrote for so long that the receipts were forgotten
+            self._receipts.forget()
+            return self._with_receipt(database, facts)
+
+    def _with_receipt(self, database: Database, facts: Sequence[Fact]) -> Outcome:
+        receipt = self._receipts.take()
+        done: list[Outcome] = []
+
+        def work(session: Session) -> Outcome:
+            now = self._clock()
+            _require_schema(session)
+            if not receipt.claim(session, now):
+                if not done:
+                    raise _Superseded
+                return done[-1]  # committed the time before, but the answer was lost
+            require_cut_in(session, self._rules.zone_name)
+            done.append(apply(session, facts, self._rules, now))
+            return done[-1]
+
+        outcome = self._persistently(database, work)
+        self._receipts.give_back(receipt)
+        return outcome
 
     def _position(self, database: Database, source: Source) -> int:
         if source.stored is None:
@@ -180,6 +207,7 @@ class Writer:
 
         def work(session: Session) -> Outcome:
             _claim(session, source, end, now)
+            require_cut_in(session, self._rules.zone_name)
             for payload, reason in unreadable:
                 bury(session, payload, reason, now)
             return apply(session, facts, self._rules, now)
@@ -205,7 +233,9 @@ class Writer:
         self._persistently(database, work)
         source.stored = end
         self.buried += 1
-        _log.error("flask_engage: a fact can't be stored and is kept aside: %s", reason[:300])
+        # What our own code raises may quote what people have entered; a log is not the place.
+        told = reason[:300] if isinstance(error, DBAPIError) else type(error).__name__
+        _log.error("flask_engage: a fact can't be stored and is kept aside: %s", told)
 
     def _persistently(self, database: Database, work: Callable[[Session], Outcome]) -> Outcome:
         """Run `work` in a transaction; again, if it only came at a bad moment."""
@@ -213,7 +243,7 @@ class Writer:
             try:
                 with database.write() as session:
                     return work(session)
-            except (DBAPIError, TimeoutError) as error:
+            except (DBAPIError, PoolTimeout) as error:
                 if not left or not (is_passing(error) or isinstance(error, IntegrityError)):
                     raise
         raise AssertionError("unreachable")
@@ -224,9 +254,13 @@ class Writer:
             finish(session, files, self._clock())
 
 
-def _claim(session: Session, source: Source, end: int, now: datetime) -> None:
+def _require_schema(session: Session) -> None:
     if not is_schema_ours(session):
         raise NotReady("The engage_ tables have been changed to another version meanwhile.")
+
+
+def _claim(session: Session, source: Source, end: int, now: datetime) -> None:
+    _require_schema(session)
     if not move_position(session, source.name, source.stored or 0, end, now):
         raise _Superseded
 

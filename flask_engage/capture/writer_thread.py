@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import Protocol
+
+from .._ending import END_SECONDS, stop_at_exit
 
 _log = logging.getLogger("flask_engage")
 
 BEAT_SECONDS = 1.0
 """The journal is made safe against a power cut at least this often."""
-EXIT_SECONDS = 2.0
+EXIT_SECONDS = END_SECONDS
 """A process that ends waits this long for the rest to be stored; what is left stays on disk."""
 MAX_PAUSE_SECONDS = 30.0
 """A database that is away is asked again after this long at most."""
@@ -32,11 +32,22 @@ class Tick(Protocol):
 
 
 class WriterThread:
-    """One process's writer. A daemon: the process never waits for it but a moment at exit."""
+    """One process's writer. A daemon: the process never waits for it but a moment at exit.
 
-    def __init__(self, tick: Tick, last_words: Callable[[], None], interval: float) -> None:
+    :param last_words: stores the rest, in this thread.
+    :param write_up: called at the end by whoever stops it, also where it has not ended in time.
+    """
+
+    def __init__(
+        self,
+        tick: Tick,
+        last_words: Callable[[], None],
+        write_up: Callable[[], None],
+        interval: float,
+    ) -> None:
         self._tick = tick
         self._last_words = last_words
+        self._write_up = write_up
         self._interval = interval
         self._pid = os.getpid()
         self._stop = threading.Event()
@@ -58,23 +69,24 @@ class WriterThread:
         return self.belongs_here and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin, and see to it that the end of the process finds things in order."""
-        _warn_of_uwsgi()
-        mine = weakref.ref(self)
+        """Begin, and see to it that the end of the process finds things in order.
 
-        def at_exit() -> None:
-            thread = mine()
-            if thread is not None and thread.belongs_here:
-                thread.stop(EXIT_SECONDS)
-
-        atexit.register(at_exit)
+        :raises RuntimeError: if the system has no thread to give.
+        """
         self._thread.start()
+        stop_at_exit(self, by_itself=True)
 
-    def stop(self, patience: float) -> None:
-        """Ask it to store the rest and end; wait no longer than `patience` seconds."""
-        self._stop.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(patience)
+    def begin_to_stop(self) -> None:
+        """Ask it to store the rest and end."""
+        if self.belongs_here:  # in a fork the event's lock may be held, for ever
+            self._stop.set()
+
+    def stop(self, seconds: float) -> None:
+        """Ask it to store the rest and end; wait no longer than `seconds`."""
+        self.begin_to_stop()
+        if self.belongs_here and threading.current_thread() is not self._thread:
+            self._thread.join(seconds)
+            self._write_up()
 
     def _run(self) -> None:
         failures = 0
@@ -90,10 +102,14 @@ class WriterThread:
         self._last_words()
 
 
-def _warn_of_uwsgi() -> None:
+def warn_without_threads() -> None:
+    """Say at start-up that uWSGI, if it runs this, was not told to run threads."""
     uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is not None and not getattr(uwsgi, "opt", {}).get("enable-threads"):
+    options = getattr(uwsgi, "opt", {})
+    several = options.get("threads", b"1") not in (b"0", b"1")
+    if uwsgi is not None and not (several or options.get("enable-threads")):
         _log.warning(
-            "flask_engage: uWSGI runs without threads, so nothing is stored by itself; start it "
-            "with --enable-threads, or set ENGAGE_CAPTURE_MODE to 'sync'."
+            "flask_engage: uWSGI runs without threads, so facts are not stored, nor rules and mail "
+            "run, by themselves; start it with --enable-threads. Or set ENGAGE_CAPTURE_MODE to "
+            "'sync' and ENGAGE_SCHEDULER to 'off', and run `flask engage worker` beside it."
         )

@@ -17,6 +17,12 @@ _AT_THE_END: Final = re.compile(
 _TAIL_BYTES: Final = 256
 """How much of the document's end is looked at for that."""
 
+_SCRIPT_BYTES: Final = 1024
+"""How far back a script is looked for that isn't closed at such an end. One that begins earlier
+is a page cut off, or made by mistake: to a browser all the rest is that script, which never
+runs, so nothing is lost there. To search the whole document costs half of all that we do to it.
+"""
+
 _RAW: Final = (
     b"script",
     b"style",
@@ -45,22 +51,29 @@ _RAW_END: Final = {
 }
 
 
+_USUAL: Final = (b"</body></html>", b"</body>\n</html>", b"</body>\n</html>\n")
+"""How most documents end, to the byte. Behind such an end nothing can close a comment or a script
+that were still open: in that page, cut off or made by mistake, all the rest is text to a browser,
+and what is put there harms nobody."""
+_LONGEST_USUAL: Final = max(map(len, _USUAL))
+
+
 def end_of_body(document: bytes) -> int | None:
     """Return the offset of the last ``</body>`` that is markup, or None if there is none."""
+    if document.endswith(_USUAL):
+        return document.rfind(b"</body>", -_LONGEST_USUAL)
     start = max(0, len(document) - _TAIL_BYTES)
     at_the_end = _AT_THE_END.search(document, start)
-    if at_the_end and not _may_be_text(document, at_the_end.start()):
-        return at_the_end.start()
+    if at_the_end:
+        position = at_the_end.start()
+        # A comment or a script may still be open there: then it is text.
+        comment = document.rfind(b"<!--", 0, position)
+        script = document.rfind(b"<script", max(0, position - _SCRIPT_BYTES), position)
+        if (comment < 0 or document.find(b"-->", comment, position) >= 0) and (
+            script < 0 or document.find(b"</script", script, position) >= 0
+        ):
+            return position
     return _search(document) if b"</body" in document.lower() else None
-
-
-def _may_be_text(document: bytes, position: int) -> bool:
-    """Tell whether a comment or script may still be open at `position`."""
-    for opens, closes in ((b"<!--", b"-->"), (b"<script", b"</script")):
-        opened = document.rfind(opens, 0, position)
-        if opened >= 0 and document.find(closes, opened, position) < 0:
-            return True
-    return False
 
 
 def _search(document: bytes) -> int | None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from blinker import NamedSignal
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
 
 from flask_engage import signals
 from flask_engage._state import EngageState, current_state
@@ -19,8 +20,10 @@ from flask_engage.delivery import inapp
 from flask_engage.errors import NotReady
 from flask_engage.store.person import person_id_of
 
+from .answers import private
 from .injection import script, script_version
 from .origin import is_own_fetch, is_same_origin
+from .track import Intake, recorded_token
 
 _LARGEST_REPORT: Final = 64 * 1024
 """Bytes. A report has about 100."""
@@ -46,6 +49,7 @@ def make_blueprint() -> Blueprint:
     blueprint.add_url_rule("/engage.js", "script", engage_js)
     blueprint.add_url_rule("/inbox", "inbox", inbox)
     blueprint.add_url_rule("/seen", "seen", seen, methods=["POST"])
+    blueprint.add_url_rule("/track", "track", Intake().take, methods=["POST"])
     return blueprint
 
 
@@ -61,9 +65,11 @@ def engage_js() -> Response:
 
 
 def inbox() -> Response:
-    """Return the next message for whoever is logged in: ``{"message": …}``.
+    """Return the next message for whoever is logged in: ``{"who": …, "message": …}``.
 
-    ``{"message": null}`` if there is none, ``{}`` if nobody is logged in.
+    ``null`` if there is none; ``{}`` if nobody is logged in. ``who`` is a name for them that
+    only this host can read, if what they do is recorded. With the argument ``who``, that alone
+    is asked, and no message is given out.
     """
     state = current_state()
     answer: dict[str, Any] = {}
@@ -71,7 +77,7 @@ def inbox() -> Response:
     if is_own_fetch(request):
         with state.guard.guarded("the widget's inbox"):
             answer = _inbox(state)
-    return _private(msgspec.json.encode(answer))
+    return private(msgspec.json.encode(answer))
 
 
 def seen() -> Response:
@@ -80,13 +86,23 @@ def seen() -> Response:
     status = 204
     with state.guard.guarded("the widget's report"):
         status = _seen(state)
-    return _private(b"", status)
+    return private(b"", status)
 
 
 def _inbox(state: EngageState) -> dict[str, Any]:
     user_id = current_user_id(state)
     if user_id is None:
         return {}
+    answer: dict[str, Any] = {}
+    with state.guard.guarded("asking whether somebody is recorded"):
+        if (who := recorded_token(state)) is not None:
+            answer["who"] = who
+    if "who" not in request.args:
+        answer |= _next_message(state, user_id)
+    return answer
+
+
+def _next_message(state: EngageState, user_id: str) -> dict[str, Any]:
     try:
         database = state.ready.require()
     except NotReady:
@@ -159,13 +175,7 @@ def _read_report() -> Report | int:
         return 413
     try:
         return msgspec.json.decode(request.get_data(cache=False), type=Report)
+    except HTTPException as error:  # cut off, or above a limit of the host's
+        return error.code or 400
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return 400
-
-
-def _private(body: bytes, status: int = 200) -> Response:
-    response = Response(body, status=status, mimetype="application/json")
-    response.headers["Cache-Control"] = "private, no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.vary.add("Cookie")
-    return response

@@ -1,8 +1,9 @@
 /*
  * What the people of this site see of flask_engage: one message at a time, in a shadow root.
  *
- * It asks `inbox` for the next message and tells `seen` what became of it. Whatever fails,
- * fails silently: the page is the host's. Nothing is stored in the browser.
+ * It asks `inbox` for the next message and tells `seen` what became of it. It tells `track` what
+ * people do. Whatever fails, fails silently: the page is the host's. All that it stores in the
+ * browser is which messages were answered in this tab, for as long as the tab is open.
  *
  * The look follows the host through custom properties, set on :root or body:
  *   --engage-color      the colour of buttons and banners
@@ -18,10 +19,21 @@
   var LONGEST = 1800000; // ms, where the pauses stop to grow when the server is away
   var READ = 1000; // ms for which half of a message must be in view to count as opened
   var TYPING = 2000; // ms without a key before a dialog may take the focus
+  var ANSWERS = 20; // the newest, that a tab remembers
+  var LATE = 10000; // ms after which an answer that the server doesn't know must have been lost
+
+  var SOON = 1000; // ms for which events are gathered
+  var MANY = 20; // events that are sent at once
+  var MOST = 50; // events in one request
+  var LARGEST = 20000; // characters of them, at most 60 KB
+  var HELD = 500; // events that wait while the server is away
+  var TRIES = 8; // in a row, before events are given up
 
   var script = document.currentScript;
-  // Once per page; not in a frame inside of a page of the same host, which has its own.
-  if (!script || window.Engage || window.frameElement) return;
+  var early = window.Engage; // perhaps calls from before this script was here
+  if (!script || (early && !early.q)) return; // once per page
+  // A frame inside of a page of the same host tells what is done in it and shows nothing.
+  var framed = Boolean(window.frameElement);
   var base = new URL(script.getAttribute("data-engage"), location.origin).href;
 
   var timer = 0;
@@ -34,6 +46,7 @@
   var waiting = 0; // timer of a dialog that waits for its moment
   var somebody = false; // whether anybody is logged in, as far as we know
   var policy = null; // for pages with Trusted Types
+  var asking = false;
 
   /* ---- asking ---- */
 
@@ -42,11 +55,9 @@
     if (!stopped) timer = setTimeout(ask, pause * (1 + Math.random() / 10));
   }
 
-  function ask() {
-    clearTimeout(timer);
-    if (stopped || current || document.hidden) return;
-    asked = Date.now();
-    fetch(base + "inbox", {
+  function get(name) {
+    asking = true;
+    return fetch(base + name, {
       cache: "no-store",
       credentials: "same-origin",
       headers: { Accept: "application/json" },
@@ -58,14 +69,29 @@
       if (response.status < 500 && response.status !== 429) stopped = true;
       else throw response;
     }).then(function (answer) {
+      asking = false;
+      meet((answer && answer.who) || null);
+      return answer;
+    }, function (problem) {
+      asking = false;
+      throw problem;
+    });
+  }
+
+  function ask() {
+    clearTimeout(timer);
+    if (stopped || current || framed || document.hidden) return;
+    asked = Date.now();
+    get("inbox").then(function (answer) {
       failures = 0;
-      somebody = Boolean(answer && "message" in answer);
+      somebody = Boolean(answer && ("who" in answer || "message" in answer));
       if (!somebody) return; // asked again when the page is looked at anew
       later(PERIOD);
       if (answer.message) show(answer.message, answer.labels || {});
     }).catch(function () {
       failures += 1;
       later(Math.min(PERIOD * Math.pow(2, failures), LONGEST));
+      if (queue.length) pause();
     });
   }
 
@@ -96,6 +122,278 @@
     } else {
       navigator.sendBeacon(base + "seen", new Blob([body], { type: type }));
     }
+  }
+
+  /* ---- what was answered: the next page may ask before the report of it has arrived ---- */
+
+  function answers() {
+    try {
+      var kept = JSON.parse(sessionStorage.getItem("engage-answers"));
+      return Array.isArray(kept) ? kept : [];
+    } catch (e) {
+      return []; // refused, or not written by us
+    }
+  }
+
+  function settle(delivery, kind, button) {
+    tell(delivery, kind, button);
+    try {
+      var kept = answers().concat({ delivery: delivery, kind: kind, button: button, at: Date.now() });
+      sessionStorage.setItem("engage-answers", JSON.stringify(kept.slice(-ANSWERS)));
+    } catch (e) { /* refused, or full: then this page alone remembers */ }
+  }
+
+  function answered(delivery) {
+    // A delivery is one message to one person: whoever logs in next has none of these.
+    return answers().find(function (given) { return given && given.delivery === delivery; });
+  }
+
+  /* ---- what people do ---- */
+
+  var queue = []; // what is to be told, oldest first
+  var who; // the token of who is logged in; null: nobody; undefined: not known yet
+  var sender = 0; // timer
+  var telling = false;
+  var pausing = false; // the server has asked for it, or could not be reached
+  var tries = 0;
+  var metAt = 0; // when we last heard who is there
+  var fetched = []; // pages that scripts have asked the server for of late
+  var turned = 0; // timer
+  var viewed = place();
+  var viewedAt = -1; // when it was counted by itself, ms of the page's life
+  var nonce = Array.from(crypto.getRandomValues(new Uint32Array(4)), function (n) { return n.toString(36); }).join("");
+  var count = 0;
+
+  function warn(what) {
+    console.warn("Engage: " + what);
+    return false;
+  }
+
+  function place() {
+    // Routes in the fragment are pages, other fragments are places in a page.
+    return location.pathname + (/^#!?\//.test(location.hash) ? location.hash.split("?")[0] : "");
+  }
+
+  function track(name, properties) {
+    return note({ type: "event", name: name, properties: properties });
+  }
+
+  function page(name, properties) {
+    clearTimeout(turned);
+    // A host's own router may tell of a page that has just been counted by itself.
+    var again = viewed === place() && viewedAt >= 0 && performance.now() - viewedAt < 2 * SOON;
+    viewedAt = -1;
+    if (!again) view(viewed !== place());
+    return name === undefined || track(name, properties);
+  }
+
+  function moved() {
+    clearTimeout(turned);
+    if (framed || document.prerendering || viewed === place()) return;
+    view(true);
+    viewedAt = performance.now();
+  }
+
+  function view(isNew) {
+    viewed = place();
+    note({ type: "page" }, isNew && location.pathname);
+  }
+
+  function note(what, path) {
+    // Nobody there: asked once in a while, for somebody may have logged in without a new page.
+    if (who === null && Date.now() - metAt >= PERIOD) who = undefined;
+    if (stopped || who === null) return false;
+    if (queue.length >= HELD) return warn("the server is away; an event was dropped");
+    var text;
+    count += 1;
+    what.id = nonce + "-" + count;
+    what.path = place();
+    try {
+      // Half an emoji would be no text to the server.
+      text = JSON.stringify(what).replace(/\\(u(d[89a-f]..)|.)/g, function (all, _, half) {
+        return half ? "\ufffd" : all;
+      });
+    } catch (e) {
+      return warn(e.message);
+    }
+    if (text.length > LARGEST) return warn("an event is too large");
+    queue.push({ text: text, at: performance.now(), who: who, path: path });
+    if (who === undefined) learn();
+    else plan();
+    return true;
+  }
+
+  function learn() {
+    if (asking || stopped || document.prerendering) return;
+    get("inbox?who").catch(pause);
+  }
+
+  function meet(token) {
+    who = token;
+    metAt = Date.now();
+    queue = queue.filter(function (item) {
+      // Who was there longer ago is not known any more.
+      if (item.who === undefined && performance.now() - item.at < 60 * SOON) item.who = token;
+      return item.who;
+    });
+    plan();
+  }
+
+  function plan() {
+    if (pausing || telling || !queue.length) return;
+    if (queue.length >= MANY) flush();
+    else if (!sender) sender = setTimeout(flush, SOON);
+  }
+
+  function pause(seconds) {
+    pausing = true;
+    if (navigator.onLine !== false) tries += 1;
+    if (tries > TRIES) {
+      tries = 0;
+      queue = [];
+    }
+    var wait = Math.max(seconds * SOON || 0, Math.min(SOON * Math.pow(2, tries - 1), 60 * SOON));
+    clearTimeout(sender);
+    sender = setTimeout(resume, wait * (1 + Math.random() / 4));
+  }
+
+  function resume() {
+    pausing = false;
+    flush();
+  }
+
+  function batch() {
+    // What the host was asked for, it has seen.
+    queue = queue.filter(function (item) {
+      return !item.path || !fetched.some(function (page) {
+        return page.path === item.path && Math.abs(page.at - item.at) < 5 * SOON;
+      });
+    });
+    var size = 0;
+    var length = 0;
+    var token = queue.length ? queue[0].who : undefined;
+    while (length < MOST && length < queue.length && queue[length].who === token) {
+      size += queue[length].text.length;
+      if (length && size > LARGEST) break;
+      length += 1;
+    }
+    return token ? queue.splice(0, length) : [];
+  }
+
+  function body(items) {
+    return '{"who":' + JSON.stringify(items[0].who) + ',"events":[' + items.map(function (item) {
+      return item.text.slice(0, -1) + ',"ago":' + Math.round(performance.now() - item.at) + "}";
+    }).join() + "]}";
+  }
+
+  function flush() {
+    clearTimeout(sender);
+    sender = 0;
+    if (stopped) queue = [];
+    if (pausing || telling || !queue.length) return;
+    var items = batch();
+    if (!items.length) {
+      if (queue.length) learn();
+      return;
+    }
+    telling = true;
+    fetch(base + "track", {
+      method: "POST",
+      body: body(items),
+      keepalive: true,
+      credentials: "same-origin",
+      redirect: "manual",
+      headers: { "Content-Type": "application/json" }
+    }).then(function (response) {
+      telling = false;
+      var status = response.status;
+      if (status === 429 || status >= 500) {
+        queue = items.concat(queue);
+        pause(response.headers.get("Retry-After"));
+        return;
+      }
+      tries = 0;
+      if (status === 200) response.json().then(complain, function () {});
+      else if (response.body) response.body.cancel();
+      if (status === 204 || status === 401 || status === 409) {
+        // Not theirs any more: another tab has logged out, or somebody else in.
+        queue = queue.filter(function (item) { return item.who !== items[0].who; });
+        if (who === items[0].who) who = status === 409 ? undefined : null;
+      }
+      plan();
+    }, function () {
+      telling = false;
+      queue = items.concat(queue);
+      pause();
+    });
+  }
+
+  function complain(answer) {
+    answer.rejected.forEach(function (wrong) { warn("not recorded: " + wrong.error); });
+  }
+
+  function leave() {
+    moved();
+    for (var items = batch(); items.length; items = batch()) {
+      navigator.sendBeacon(base + "track", new Blob([body(items)], { type: "application/json" }));
+    }
+  }
+
+  function marked(event) {
+    if (event.type === "auxclick" && event.button !== 1) return;
+    var path = event.composedPath();
+    for (var i = 0; i < path.length; i += 1) {
+      var node = path[i];
+      var name = node.getAttribute && node.getAttribute("data-engage-track");
+      if (!name || (node.nodeName === "FORM") !== (event.type === "submit")) continue;
+      // A click on a label is followed by one on what it labels.
+      if (node.control && node.nodeName === "LABEL" && node.control !== path[0]) return;
+      track(name, described(node));
+      return;
+    }
+  }
+
+  function described(node) {
+    var properties = {};
+    Array.from(node.attributes).forEach(function (attribute) {
+      var name = /^data-engage-prop-(.+)/.exec(attribute.name);
+      if (name) properties[name[1].replace(/-/g, "_")] = typed(attribute.value);
+    });
+    return properties;
+  }
+
+  function typed(text) {
+    if (/^(true|false)$/.test(text)) return text === "true";
+    // A number is one that would be written in just this way; a code such as 007 is a text.
+    return isFinite(text) && String(Number(text)) === text ? Number(text) : text;
+  }
+
+  function remember(list) {
+    list.getEntries().forEach(function (entry) {
+      if (!/^(fetch|xmlhttprequest)$/.test(entry.initiatorType) || entry.responseStatus >= 400) return;
+      var url = new URL(entry.name);
+      if (url.origin !== location.origin || entry.name.indexOf(base) === 0) return;
+      fetched.push({ path: url.pathname, at: entry.responseEnd });
+      if (fetched.length > MANY) fetched.shift();
+    });
+  }
+
+  function turn() {
+    // Where it leads to in the end, if a router goes several steps at once.
+    clearTimeout(turned);
+    turned = setTimeout(moved, 50);
+  }
+
+  function watchHistory() {
+    if (window.navigation) return navigation.addEventListener("currententrychange", turn);
+    ["pushState", "replaceState"].forEach(function (name) {
+      var original = history[name];
+      history[name] = function () {
+        original.apply(history, arguments);
+        turn();
+      };
+    });
+    addEventListener("popstate", turn);
   }
 
   /* ---- content: the server cleaned it, and here it is built anew from known parts ---- */
@@ -169,7 +467,13 @@
   }
 
   function show(message, labels) {
-    if (current || done[message.delivery]) return;
+    if (current) return;
+    var given = answered(message.delivery);
+    if (given) {
+      if (Date.now() - given.at > LATE) tell(given.delivery, given.kind, given.button);
+      return;
+    }
+    if (done[message.delivery]) return;
     if (document.hidden) {
       asked = 0; // ask again as soon as somebody looks
       return;
@@ -216,7 +520,7 @@
     function finish(kind, button) {
       if (!current || current.delivery !== message.delivery || done[message.delivery]) return;
       done[message.delivery] = true;
-      tell(message.delivery, kind, button);
+      settle(message.delivery, kind, button);
       if (tabs) tabs.postMessage(message.delivery);
       // After the click has been followed: a link that is gone leads nowhere.
       setTimeout(close, 0);
@@ -243,7 +547,7 @@
     });
     if (actions.firstChild) scroll.append(actions);
     body.addEventListener("click", function (event) {
-      if (event.target.closest("a[href]")) tell(message.delivery, "clicked");
+      if (event.target.closest("a[href]")) settle(message.delivery, "clicked");
     });
 
     var cross = element("button", "close");
@@ -434,14 +738,43 @@
   document.addEventListener("keydown", function () { lastKey = Date.now(); }, { capture: true, passive: true });
   document.addEventListener("visibilitychange", back);
   addEventListener("focus", back);
-  addEventListener("pageshow", function (event) { if (event.persisted) back(); });
+  addEventListener("pageshow", function (event) {
+    if (!event.persisted) return;
+    if (!framed) view(); // shown again, without a request
+    if (current && answered(current.delivery)) close(); // on a page in between
+    back();
+  });
+
+  ["click", "auxclick", "submit"].forEach(function (type) {
+    document.addEventListener(type, marked, true);
+  });
+  document.addEventListener("visibilitychange", function () {
+    if (document.hidden) (telling ? leave : flush)(); // perhaps for good
+  });
+  addEventListener("pagehide", leave);
+  addEventListener("online", function () { if (pausing) resume(); });
+  if (window.PerformanceObserver) new PerformanceObserver(remember).observe({ type: "resource" });
+  watchHistory();
 
   window.Engage = Object.freeze({
-    /** Ask for the next message now. */
+    /** Tell that somebody did something; properties are texts, numbers, true, false or null. */
+    track: track,
+    /** Tell that a page is shown that the server was not asked for; with a name, also track it. */
+    page: page,
+    /** Ask for the next message now, and who is logged in. */
     check: ask,
     /** Take the message off the screen; it was neither clicked nor dismissed. */
     close: close
   });
 
-  ask();
+  if (document.prerendering) {
+    document.addEventListener("prerenderingchange", function () {
+      ask();
+      view(); // the server doesn't count what is only prepared
+    }, { once: true });
+  } else {
+    viewedAt = performance.now();
+    ask();
+  }
+  if (early) early.q.forEach(function (call) { window.Engage[call[0]].apply(null, call[1]); });
 })();
