@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect as inspect_module
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, Engine, inspect, select
+from sqlalchemy import Column, ColumnElement, Engine, func, inspect, select
 from sqlalchemy.orm import Session
 
 from ..capture.limits import check_name, check_user_id, check_value
@@ -66,32 +68,44 @@ class HostUsers:
         mapper = inspect(self.model)
         return getattr(self.model, mapper.get_property_by_column(self.key()).key)
 
-    def batches(self, size: int = BATCH) -> Iterator[list[KnownUser]]:
-        """Yield everybody, `size` at a time in the order of the key."""
+    def batches(self, after: str | None = None) -> Iterator[tuple[str, list[KnownUser]]]:
+        """Yield everybody behind the key `after`, 500 at a time, with the last key of them."""
         if self.identify is not None:
-            found: Iterator[list[KnownUser | None]] = self.mapped(self._known, size)
+            found: Iterator[tuple[str, list[KnownUser | None]]] = self.mapped(self._known, after)
         else:
-            found = (list(map(self._known, rows)) for rows in self._row_batches(size))
-        for users in found:
-            yield [user for user in users if user is not None]
+            found = self._rows(after)
+        for key, users in found:
+            yield key, [user for user in users if user is not None]
 
-    def mapped(self, function: Callable[[Any], T], size: int = BATCH) -> Iterator[list[T]]:
-        """Call `function` with each user object and yield what it returns, `size` at a time.
+    def mapped(
+        self, function: Callable[[Any], T], after: str | None = None
+    ) -> Iterator[tuple[str, list[T]]]:
+        """Call `function` with each user object and yield what it returns, 500 at a time.
 
         Users are loaded on a session of our own, which is closed before each batch is yielded:
         on SQLite an open look would hold up whoever stores the results.
         """
-        key = self.key_attribute()
-        last: Any = None
         while True:
             with Session(self.engine) as session:
-                query = select(self.model).order_by(key).limit(size)
-                users = session.scalars(query if last is None else query.where(key > last)).all()
+                users = self.page(session, after, BATCH)
                 if not users:
                     return
-                last = inspect(users[-1]).identity[0]
+                after = str(inspect(users[-1]).identity[0])
                 results = [function(user) for user in users]
-            yield results
+            yield after, results
+
+    def count(self) -> int:
+        """Return how many users there are."""
+        with Session(self.engine) as session:
+            return session.scalar(select(func.count()).select_from(self.model)) or 0
+
+    def page(self, session: Session, after: str | None, size: int) -> Sequence[Any]:
+        """Return up to `size` user objects behind the one whose key is `after`, in order."""
+        key = self.key_attribute()
+        query = select(self.model).order_by(key).limit(size)
+        if after is not None:
+            query = query.where(key > self._as_key(after))
+        return session.scalars(query).all()
 
     def existing(self, user_ids: Sequence[str]) -> set[str]:
         """Return those of `user_ids` that the host still has.
@@ -128,38 +142,27 @@ class HostUsers:
             known = self._known(user)
             return None if known is None else known.user_id == str(inspect(user).identity[0])
 
-        for found in self.mapped(compare):
+        for _, found in self.mapped(compare):
             told = [answer for answer in found if answer is not None]
             if told:
                 return all(told)
         return False
 
     def _as_key(self, user_id: str) -> Any:
-        try:
-            kind = self.key().type.python_type
-        except NotImplementedError:
-            kind = str
-        if kind not in (int, UUID, Decimal):
-            return user_id  # text, or a type of the host's own, which takes what it printed
-        try:
-            return kind(user_id)
-        except (ValueError, ArithmeticError):
-            # An id that can't be a key of this table (an old token, say) is nobody of theirs.
-            return None
+        return as_key(self.key(), user_id)
 
-    def _row_batches(self, size: int) -> Iterator[Sequence[Any]]:
+    def _rows(self, after: str | None) -> Iterator[tuple[str, list[KnownUser | None]]]:
         key = self.key_attribute()
         columns = self._columns()
         query = select(*[column.label(name) for name, column in columns.items()]).order_by(key)
-        last: Any = None
         while True:
+            page = query if after is None else query.where(key > self._as_key(after))
             with Session(self.engine) as session:
-                page = query.limit(size) if last is None else query.where(key > last).limit(size)
-                rows = session.execute(page).all()
+                rows = session.execute(page.limit(BATCH)).all()
             if not rows:
                 return
-            last = rows[-1].user_id
-            yield rows
+            after = str(rows[-1].user_id)
+            yield after, list(map(self._known, rows))
 
     def _columns(self) -> dict[str, Any]:
         attributes = inspect(self.model).column_attrs
@@ -209,6 +212,20 @@ class HostUsers:
         )
 
 
+def as_key(column: ColumnElement[Any], user_id: str) -> Any:
+    """Return a user's id as values of `column` are; None if it can't be one of them."""
+    try:
+        kind = column.type.python_type
+    except NotImplementedError:
+        kind = str
+    if kind not in (int, UUID, Decimal):
+        return user_id  # text, or a type of the host's own, which takes what it printed
+    try:
+        return kind(user_id)
+    except (ValueError, ArithmeticError):
+        return None  # an old token, say: nobody of theirs
+
+
 def _fitting(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """Return those attributes that can be kept; a bad one is told, and costs only itself."""
     found: dict[str, AttributeValue] = {}
@@ -232,10 +249,14 @@ def as_moment(value: Any) -> datetime | None:
 
 
 def plain(value: Any) -> AttributeValue:
-    """Return what the database gave as one of the kinds that an attribute may hold.
+    """Return what the host or its database gave as one of the kinds that an attribute may hold.
+
+    A time without a zone is UTC, as it comes out of a database.
 
     :raises InvalidFact: if it is none of them.
     """
+    if isinstance(value, Enum):
+        value = value.value
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, Decimal):
@@ -244,6 +265,17 @@ def plain(value: Any) -> AttributeValue:
         return as_moment(value)
     if isinstance(value, date):
         return as_moment(datetime.combine(value, time()))
+    if inspect_module.iscoroutine(value):
+        value.close()
+        raise InvalidFact("a coroutine can't be an attribute; give a function without async.")
     raise InvalidFact(
-        f"{value!r} can't be an attribute; use str, int, float, bool, datetime or None."
+        f"{_shown(value)} can't be an attribute; use str, int, float, bool, datetime or None."
     )
+
+
+def _shown(value: Any) -> str:
+    """Say what `value` is; of a sequence only that, or it may print a million rows."""
+    kind = type(value).__name__
+    if isinstance(value, (list, tuple, set, dict, bytes)):
+        return f"a {kind} of {len(value)}"
+    return f"{value!r:.100} ({kind})"

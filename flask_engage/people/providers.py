@@ -1,178 +1,163 @@
-"""Custom data: values that the host computes, refreshed by a job, never in a page request."""
+"""Custom data: where its values come from, part by part, so that a run can stop and go on.
+
+A source reads the host's users or asks the host's query, and checks what it gets. One user's
+trouble is a failure in its place; only what makes all of it impossible is raised.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
 
-from sqlalchemy import Result, inspect, select
+from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ..capture.limits import check_name, check_value
+from ..capture.limits import check_user_id, check_value
 from ..errors import InvalidFact
-from ..store.attribute import unconfirmed_values
-from ..store.attribute_write import CONFIRMED_EVERY, write_attributes
-from ..store.engine import Database
-from ..store.person import PersonRow, is_live
+from ..store.engine import LOOK
+from ..store.provider_write import Run
 from ..types import AttributeValue, Identity
 from .host_users import BATCH, HostUsers, plain
+from .watch import Limits, TookTooLong, Watched, watched, within
 
-_log = logging.getLogger("flask_engage")
+_ERROR_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshReport:
-    """What a refresh did."""
+class Failure:
+    """What went wrong, and for which of the host's users if it was one."""
 
-    people: int
-    """People for whom a value was computed."""
-    changed: int
-    """Values that differ from before."""
-    failed: int
-    """Users for whom the host's function raised or gave nonsense; they keep the old value."""
-    last_error: str | None = None
+    error: str
+    user_id: str | None = None
 
     def __str__(self) -> str:
-        text = f"{self.people} people, {self.changed} changed"
-        return text + (f", {self.failed} failed: {self.last_error}" if self.failed else "")
+        return f"user {self.user_id!r}: {self.error}" if self.user_id else self.error
 
 
-def refresh_attribute(
-    database: Database,
-    users: HostUsers,
-    name: str,
-    function: Callable[[Any], AttributeValue],
-    now: datetime,
-) -> RefreshReport:
-    """Compute one attribute for every host user, 500 at a time.
+@dataclass(slots=True)
+class Part:
+    """Some users' values, ready to be written, and where the next part begins."""
 
-    A user for whom `function` raises keeps the value from before; the others go on.
-    """
-    people = changed = failed = 0
-    last_error: str | None = None
+    position: dict[str, Any]
+    values: dict[str, dict[str, AttributeValue]] = field(default_factory=dict)
+    """By the host's id; a value of None is to be removed."""
+    people: int = 0
+    """Users for whom all went well."""
+    failures: list[Failure] = field(default_factory=list)
+    """One for each user for whom something did not."""
 
-    def compute(user: Any) -> tuple[str, AttributeValue] | str | None:
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a source is to begin."""
+
+    run: Run
+    position: dict[str, Any] = field(default_factory=dict)
+    """Empty: with the first."""
+    enough: Callable[[], bool] = lambda: False
+    """Asked between two users; yes: end the part."""
+
+
+class Source(Protocol):
+    """Where a provider's values come from."""
+
+    def attributes(self) -> list[str]:
+        """Return the names of what it gives, as far as they are known."""
+
+    def total(self) -> int | None:
+        """Return how many users it will look at, if that is known."""
+
+    def parts(self, start: Start) -> Iterator[Part]:
+        """Yield the parts from `start` on.
+
+        :raises TookTooLong: if the host's code hangs.
+        """
+
+
+def failure_of(error: BaseException, user_id: str | None = None) -> Failure:
+    """Return what to say of `error`."""
+    text = str(error) if isinstance(error, (InvalidFact, TookTooLong)) else _named(error)
+    return Failure(text[:_ERROR_CHARACTERS], user_id)
+
+
+def _named(error: BaseException) -> str:
+    said = str(getattr(error, "orig", None) or error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSource:
+    """A function of the host from a user to one value."""
+
+    name: str
+    function: Callable[[Any], AttributeValue]
+    users: HostUsers
+    limits: Limits
+
+    def attributes(self) -> list[str]:
+        """Return the name of the one attribute."""
+        return [self.name]
+
+    def total(self) -> int | None:
+        """Return how many users the host has."""
+        return within(self.users.count, self.limits, self.name)
+
+    def parts(self, start: Start) -> Iterator[Part]:
+        """Yield the values of up to 500 users at a time, in the order of their keys."""
+        after: str | None = start.position.get("after")
+        while True:
+            page = partial(self._page, after=after)
+            done = watched(page, self.limits, self.name, start.enough)
+            if not done.results and not done.hung:
+                return
+            part = self._part(done.results)
+            if done.hung:
+                self._give_up(part, done.at)
+            after = part.position["after"]
+            yield part
+
+    def _page(self, said: Watched[tuple[str, Any]], *, after: str | None) -> None:
+        said.begin(None)
+        engine = self.users.engine.execution_options(**LOOK)
+        # Without autoflush: what the host's function changes in a user is never written.
+        with Session(engine, autoflush=False) as session:
+            for user in self.users.page(session, after, BATCH):
+                key = str(inspect(user).identity[0])
+                said.begin(key)
+                if not said.add((key, self._value(session, user, key))) or said.enough:
+                    return
+
+    def _value(self, session: Session, user: Any, key: str) -> tuple[str, Any] | Failure | None:
+        user_id = key
         try:
-            user_id = _id_of(user, users)
-            if user_id is None:
-                return None
-            return user_id, check_value(name, plain(function(user)))
-        except Exception as error:  # noqa: BLE001  (the host's code: one user's trouble)
-            _log.warning("flask_engage: the attribute %r failed for a user: %s", name, error)
-            return f"{type(error).__name__}: {error}"[:300]
+            if self.users.identify is not None:
+                identity: Identity | None = self.users.identify(user)
+                if identity is None:
+                    return None
+                user_id = check_user_id(identity.id)
+            return user_id, check_value(self.name, plain(self.function(user)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (the host's: one user's trouble)
+            if isinstance(error, SQLAlchemyError):
+                session.rollback()  # or its transaction would fail for all who come after
+            return failure_of(error, user_id)
 
-    for batch in users.mapped(compute):
-        values = {item[0]: {name: item[1]} for item in batch if isinstance(item, tuple)}
-        errors = [item for item in batch if isinstance(item, str)]
-        failed += len(errors)
-        last_error = errors[-1] if errors else last_error
-        changed += _write(database, values, name, now)
-        people += len(values)
-    return RefreshReport(people, changed, failed, last_error)
+    def _part(self, results: list[tuple[str, Any]]) -> Part:
+        part = Part({"after": results[-1][0] if results else None})
+        for _, found in results:
+            if isinstance(found, Failure):
+                part.failures.append(found)
+            elif found is not None:
+                part.values[found[0]] = {self.name: found[1]}
+        part.people = len(part.values)
+        return part
 
-
-def refresh_query(
-    database: Database,
-    host_session: Session,
-    name: str,
-    function: Callable[[], Any],
-    now: datetime,
-) -> RefreshReport:
-    """Run the host's one query for everybody and store its columns as attributes.
-
-    The first column is the user id; each further column is an attribute named by its label.
-
-    :raises InvalidFact: if `function` doesn't return a select of at least two columns.
-    """
-    people = changed = failed = 0
-    last_error: str | None = None
-    # A server-side cursor: it is closed whatever happens, or the connection stays busy.
-    with host_session.execute(function(), execution_options={"yield_per": BATCH}) as result:
-        labels = [str(label) for label in result.keys()]  # noqa: SIM118  (a result is no dict)
-        for label in labels[1:]:
-            check_name(label, "attribute")
-        if len(labels) < 2:
-            raise InvalidFact(
-                f"attribute_query {name!r} returned {len(labels)} column; the first is the "
-                "user's id, each further one an attribute, as in "
-                "select(X.user_id, count().label('x'))."
-            )
-        for rows in _partitions(host_session, result):
-            values: dict[str, dict[str, AttributeValue]] = {}
-            for row in rows:
-                if row[0] is None:
-                    continue
-                try:
-                    values[str(row[0])] = {
-                        label: check_value(label, plain(value))
-                        for label, value in zip(labels[1:], row[1:], strict=True)
-                    }
-                except InvalidFact as error:
-                    failed += 1
-                    last_error = str(error)[:300]
-            changed += _write(database, values, name, now)
-            people += len(values)
-    if not failed:
-        changed += _forget_unnamed(database, labels[1:], name, now)
-    return RefreshReport(people, changed, failed, last_error)
-
-
-def _partitions(host_session: Session, result: Result[Any]) -> Iterator[Sequence[Any]]:
-    """Yield the rows in bounded parts.
-
-    SQLite is read to the end first: an open look would hold up whoever stores the results.
-    """
-    if host_session.get_bind().dialect.name != "sqlite":
-        yield from result.partitions(BATCH)
-        return
-    rows = result.all()
-    host_session.rollback()
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
-
-
-def _forget_unnamed(database: Database, labels: Sequence[str], provider: str, now: datetime) -> int:
-    """Remove this query's values of people whom it no longer names.
-
-    A GROUP BY leaves out whoever has nothing to count: their old number must not stay.
-    """
-    changed = 0
-    while True:
-        with database.write() as session:
-            left = unconfirmed_values(
-                session, labels, _source(provider), now - CONFIRMED_EVERY, limit=BATCH
-            )
-            if not left:
-                return changed
-            changed += len(write_attributes(session, left, source=_source(provider), now=now))
-
-
-def _id_of(user: Any, users: HostUsers) -> str | None:
-    if users.identify is None:
-        return str(inspect(user).identity[0])
-    identity: Identity | None = users.identify(user)
-    return None if identity is None else str(identity.id)
-
-
-def _write(
-    database: Database,
-    values: dict[str, dict[str, AttributeValue]],
-    provider: str,
-    now: datetime,
-) -> int:
-    if not values:
-        return 0
-    with database.write() as session:
-        rows: Sequence[Any] = session.execute(
-            select(PersonRow.id, PersonRow.user_id).where(PersonRow.user_id.in_(values), is_live())
-        ).all()
-        by_person = {row.id: values[str(row.user_id)] for row in rows}
-        changes = write_attributes(session, by_person, source=_source(provider), now=now)
-    return len(changes)
-
-
-def _source(provider: str) -> str:
-    return f"provider:{provider}"[:64]
+    def _give_up(self, part: Part, key: str | None) -> None:
+        assert self.limits.call is not None
+        seconds = self.limits.call.total_seconds()
+        if key is None:
+            raise TookTooLong(f"reading the host's users took longer than {seconds:g} seconds")
+        part.failures.append(Failure(f"it took longer than {seconds:g} seconds", key))
+        part.position = {"after": key}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,6 +14,10 @@ from ..store.delivery import DeliveryRow
 from ..store.journal import DeadLetterRow
 from ..store.lease import JobRow, LeaseRow
 from ..store.moment import database_now
+
+_MOST_REASONS: Final = 5
+_MOST_HEADS: Final = 200
+_REASON_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,10 @@ class Health:
     """Facts that the database refused and that are kept aside."""
     unknown: int
     """Mails of which nobody knows whether they left."""
+    last_dead_letter_at: datetime | None = None
+    """When it refused the newest of them."""
+    dead_letter_reasons: tuple[tuple[str, int], ...] = ()
+    """Why it refused them, and how many for each reason: the most frequent ones."""
 
 
 def health(session: Session) -> Health:
@@ -66,6 +76,7 @@ def health(session: Session) -> Health:
     unknown = select(func.count()).where(
         DeliveryRow.state == "unknown", DeliveryRow.channel == "email"
     )
+    last_letter = session.scalar(select(func.max(DeadLetterRow.occurred_at)))
     return Health(
         jobs=tuple(
             JobHealth(
@@ -87,4 +98,23 @@ def health(session: Session) -> Health:
         ),
         dead_letters=session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0,
         unknown=session.scalar(unknown) or 0,
+        last_dead_letter_at=last_letter,
+        dead_letter_reasons=_reasons(session) if last_letter else (),
     )
+
+
+def _reasons(session: Session) -> tuple[tuple[str, int], ...]:
+    """Return the most frequent reasons of dead letters, each in its first line's words."""
+    # A subquery: PostgreSQL would take two equal expressions with parameters for different ones.
+    head = select(func.substr(DeadLetterRow.reason, 1, _REASON_CHARACTERS).label("head")).subquery()
+    counted = session.execute(
+        select(head.c.head, func.count().label("letters"))
+        .group_by(head.c.head)
+        .order_by(func.count().desc(), head.c.head)
+        .limit(_MOST_HEADS)
+    )
+    reasons: Counter[str] = Counter()
+    for text, letters in counted:
+        lines = text.strip().splitlines()  # behind the first: the statement and its values
+        reasons[lines[0].strip() if lines else ""] += letters
+    return tuple(reasons.most_common(_MOST_REASONS))

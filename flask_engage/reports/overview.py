@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import distinct, func, select
 from sqlalchemy.orm import Session
 
 from ..settings import Settings
-from ..store.activity import ActiveGapRow
 from ..store.delivery import DeliveryEventRow, DeliveryRow
 from ..store.person import PersonRow, is_live
+from .activity import DAYS, Activity, activity
 
-DAYS = 30
-"""How far back the trend and the sums go."""
 _WEEK = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """How many people were active on one day."""
-
-    day: date
-    active: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +22,8 @@ class Overview:
     """The figures of the front page. A day ends at midnight in ``ENGAGE_TIMEZONE``."""
 
     people: int
-    active_today: int
-    active_week: int
-    """In the seven days that end today."""
-    active_month: int
-    """In the thirty days that end today."""
+    activity: Activity
+    """Active people by the day, the week and the month."""
     new_week: int
     """Signed up in the last seven days."""
     new_month: int
@@ -47,56 +32,20 @@ class Overview:
     opened: int
     """Messages opened in the last thirty days."""
     clicked: int
-    days: tuple[Day, ...]
-    """The last thirty days, today at the end."""
 
 
 def overview(session: Session, settings: Settings, now: datetime) -> Overview:
     """Return the figures of the front page as of `now`."""
-    zone = ZoneInfo(settings.TIMEZONE)
-    today = now.astimezone(zone).date()
-    first = today - timedelta(days=DAYS - 1)
-    gaps = _gaps(session, first, today)
-    since = datetime.combine(first, time(), zone)
+    active = activity(session, settings, now)
+    since = datetime.combine(active.days[0].day, time(), ZoneInfo(settings.TIMEZONE))
     return Overview(
         people=session.scalar(select(func.count()).select_from(PersonRow).where(is_live())) or 0,
-        active_today=_active(gaps, today, 1),
-        active_week=_active(gaps, today, _WEEK),
-        active_month=_active(gaps, today, DAYS),
+        activity=active,
         new_week=_signed_up(session, now - timedelta(days=_WEEK)),
         new_month=_signed_up(session, now - timedelta(days=DAYS)),
         sent=session.scalar(select(func.count()).where(DeliveryRow.sent_at >= since)) or 0,
         opened=_happened(session, "opened", since),
         clicked=_happened(session, "clicked", since),
-        days=tuple(
-            Day(day, sum(gaps[day].values()))
-            for day in (first + timedelta(days=number) for number in range(DAYS))
-        ),
-    )
-
-
-def _gaps(session: Session, first: date, last: date) -> Mapping[date, dict[int, int]]:
-    """Return for each day how many were active on it, by the days since they last were."""
-    found: dict[date, dict[int, int]] = defaultdict(dict)
-    rows = select(ActiveGapRow.day, ActiveGapRow.gap, ActiveGapRow.count)
-    for day, gap, count in session.execute(rows.where(ActiveGapRow.day.between(first, last))):
-        found[day][gap] = count
-    return found
-
-
-def _active(gaps: Mapping[date, dict[int, int]], today: date, length: int) -> int:
-    """Return how many different people were active in `length` days that end with `today`.
-
-    Each is counted on their first active day of the stretch, which is the one whose gap
-    reaches back beyond its beginning.
-    """
-    first = today - timedelta(days=length - 1)
-    return sum(
-        count
-        for day, by_gap in gaps.items()
-        if first <= day <= today
-        for gap, count in by_gap.items()
-        if gap > (day - first).days
     )
 
 

@@ -1,27 +1,22 @@
-"""One person's story: attributes with their sources, and what happened, newest first."""
+"""One person: attributes with their sources, the ways that led here, how they stand."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ..store.attribute import AttributeRow
-from ..store.content import contents_by_id
 from ..store.delivery import DeliveryRow
-from ..store.event import EventRow
+from ..store.event import EventSummaryRow
+from ..store.note import NoteRow
 from ..store.person import PersonRow, is_live
 from ..store.session import SessionRow
 from ..types import AttributeValue
-from .messages import outcomes_of
-
-PAGE = 50
-"""Things on one page of a timeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +24,8 @@ class KnownAttribute:
     """One custom attribute of a person."""
 
     name: str
+    kind: str
+    """``s`` text, ``n`` number, ``b`` boolean, ``t`` time."""
     value: AttributeValue
     source: str
     computed_at: datetime
@@ -36,143 +33,113 @@ class KnownAttribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One thing in a person's timeline."""
+class Touch:
+    """The way that led somebody here."""
 
-    at: datetime
-    kind: str
-    """``event``, ``session`` or ``message``."""
-    name: str
-    """The event's name, the page where a session began, the title of a message."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """An event's properties; a session's pages, length and browser; a message's source, state
-    and outcomes."""
+    referrer: str | None
+    source: str | None
+    medium: str | None
+    campaign: str | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of it."""
+        return any((self.referrer, self.source, self.medium, self.campaign))
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
-    """Some of what happened, the newest first."""
+class Standing:
+    """How somebody stands with the host."""
 
-    happenings: tuple[Happening, ...]
-    before: datetime | None
-    """Where the next page begins, if there is one."""
+    kind: str
+    """``user``, ``lead`` or ``visitor``."""
+    gone_at: datetime | None
+    """When the host's user was first found missing."""
+    unsubscribed_at: datetime | None
+    known_since: datetime
 
 
 def person_id_by_public_id(session: Session, public_id: str) -> int | None:
     """Return our id of the living person with this public id."""
-    if not public_id.isascii() or not public_id.isalnum():
+    if not _is_public_id(public_id):
         return None
     return session.scalar(select(PersonRow.id).where(PersonRow.public_id == public_id, is_live()))
+
+
+def _is_public_id(text: str) -> bool:
+    return text.isascii() and text.isalnum()
 
 
 def attributes_of_person(session: Session, person_id: int) -> list[KnownAttribute]:
     """Return the custom attributes of a person, by name."""
     rows = select(AttributeRow).where(AttributeRow.person_id == person_id)
     return [
-        KnownAttribute(row.name, _value(row), row.source, row.computed_at, row.changed_at)
+        KnownAttribute(row.name, row.kind, _value(row), row.source, row.computed_at, row.changed_at)
         for row in session.scalars(rows.order_by(AttributeRow.name))
     ]
 
 
-def timeline(
-    session: Session,
-    person_id: int,
-    *,
-    kind: str = "all",
-    before: datetime | None = None,
-    limit: int = PAGE,
-) -> Timeline:
-    """Return what happened to a person: what they did, when they were here, what they were sent.
-
-    :param kind: ``all``, or one of ``event``, ``session`` and ``message``.
-    """
-    found: list[Happening] = []
-    if kind in ("all", "event"):
-        found += _events(session, person_id, before, limit)
-    if kind in ("all", "session"):
-        found += _sessions(session, person_id, before, limit)
-    if kind in ("all", "message"):
-        found += _messages(session, person_id, before, limit)
-    found.sort(key=lambda happening: happening.at, reverse=True)
-    if len(found) <= limit:
-        return Timeline(tuple(found), None)
-    # What happened in the same instant stays on one page, or a page could begin in its midst.
-    edge = found[limit].at
-    page = [happening for happening in found[:limit] if happening.at > edge] or found[:limit]
-    return Timeline(tuple(page), page[-1].at)
+def touches(session: Session, person_id: int) -> tuple[Touch, Touch]:
+    """Return the way that led a person here first, and the one that did last."""
+    row = session.get_one(PersonRow, person_id)
+    return (
+        Touch(row.referrer, row.utm_source, row.utm_medium, row.utm_campaign),
+        Touch(
+            row.latest_referrer,
+            row.latest_utm_source,
+            row.latest_utm_medium,
+            row.latest_utm_campaign,
+        ),
+    )
 
 
-def _events(
-    session: Session, person_id: int, before: datetime | None, limit: int
-) -> list[Happening]:
-    query = select(EventRow).where(EventRow.person_id == person_id)
-    if before is not None:
-        query = query.where(EventRow.occurred_at < before)
-    rows = session.scalars(query.order_by(EventRow.occurred_at.desc()).limit(limit + 1))
-    return [
-        Happening(row.occurred_at, "event", row.name, dict(row.properties or {})) for row in rows
-    ]
+def standing(session: Session, person_id: int) -> Standing:
+    """Return how a person stands with the host, beside what they are like."""
+    row = session.get_one(PersonRow, person_id)
+    return Standing(row.kind, row.gone_at, row.unsubscribed_at, row.created_at)
 
 
-def _sessions(
-    session: Session, person_id: int, before: datetime | None, limit: int
-) -> list[Happening]:
-    query = select(SessionRow).where(SessionRow.person_id == person_id)
-    if before is not None:
-        query = query.where(SessionRow.started_at < before)
-    rows = session.scalars(query.order_by(SessionRow.started_at.desc()).limit(limit + 1))
-    return [
-        Happening(
-            row.started_at,
-            "session",
-            row.landing_page or "",
-            {
-                "pages": row.hits,
-                "length": row.last_at - row.started_at,
-                "browser": row.browser,
-                "os": row.os,
-                "referrer": row.referrer,
-            },
-        )
-        for row in rows
-    ]
+def user_id_of(session: Session, person_id: int) -> str | None:
+    """Return the host's id of a person, if they are a user of it."""
+    return session.scalar(select(PersonRow.user_id).where(PersonRow.id == person_id))
 
 
-def _messages(
-    session: Session, person_id: int, before: datetime | None, limit: int
-) -> list[Happening]:
-    query = select(DeliveryRow).where(DeliveryRow.person_id == person_id)
-    if before is not None:
-        query = query.where(DeliveryRow.created_at < before)
-    rows = session.scalars(query.order_by(DeliveryRow.created_at.desc()).limit(limit + 1)).all()
-    happened = outcomes_of(session, [row.id for row in rows])
-    titles = _titles(session, rows)
-    return [
-        Happening(
-            row.created_at,
-            "message",
-            titles.get(row.content_id or 0, ""),
-            {
-                "source": row.source,
-                "channel": row.channel,
-                "state": row.state,
-                "reason": row.reason,
-                "sent_at": row.sent_at,
-                "outcomes": happened[row.id],
-            },
-        )
-        for row in rows
-    ]
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much there is of one person."""
+
+    events: int
+    """Ever; the oldest of them may not be kept any more."""
+    sessions: int
+    messages: int
+    notes: int
 
 
-def _titles(session: Session, rows: Sequence[DeliveryRow]) -> dict[int, str]:
-    ids = {row.content_id for row in rows if row.content_id is not None}
-    if not ids:
-        return {}
-    return {
-        key: (words.subject or words.body).strip().partition("\n")[0][:200]
-        for key, words in contents_by_id(session, ids).items()
-    }
+def extent_of(session: Session, person_id: int) -> Extent:
+    """Return how much there is of a person."""
+    events = select(func.sum(EventSummaryRow.count)).where(EventSummaryRow.person_id == person_id)
+
+    def rows(table: Any) -> int:
+        query = select(func.count()).select_from(table).where(table.person_id == person_id)
+        return session.scalar(query) or 0
+
+    return Extent(
+        int(session.scalar(events) or 0), rows(SessionRow), rows(DeliveryRow), rows(NoteRow)
+    )
+
+
+def became(session: Session, public_id: str) -> str | None:
+    """Return the public id of whom a person became who was merged with somebody else."""
+    if not _is_public_id(public_id):
+        return None
+    row = session.scalar(select(PersonRow).where(PersonRow.public_id == public_id))
+    met: set[int] = set()
+    while row is not None and row.merged_into is not None and row.id not in met:
+        met.add(row.id)
+        row = session.get(PersonRow, row.merged_into)
+    if row is None or not met or row.merged_into is not None or row.deleted_at is not None:
+        return None
+    return row.public_id
 
 
 def _value(row: AttributeRow) -> AttributeValue:

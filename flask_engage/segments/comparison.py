@@ -100,15 +100,19 @@ def compare_member(
     now: datetime,
     *,
     checked: bool = False,
+    loose: bool = False,
 ) -> ColumnElement[bool]:
-    """Return the comparison of a JSON member with a value; false if it isn't of that kind."""
+    """Return the comparison of a JSON member with a value; false if it isn't of that kind.
+
+    :param loose: whether that may be NULL as well.
+    """
     found = member.value(value.kind, checked=checked)
     if value.kind == "n":
         assert isinstance(value.content, (int, float))
         compared = member.compared(OPERATORS[operator], value.content, checked=checked)
     else:
         compared = compare_text(found, operator, _as_text(value, now))
-    return and_(found.is_not(None), compared)
+    return compared if loose else and_(found.is_not(None), compared)
 
 
 def one_of_member(

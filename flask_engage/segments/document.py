@@ -9,6 +9,9 @@
      "where": [TEST, …]}
     {"did": NAME, "time": "first" | "last", "op": OP, "value": VALUE, "within": …, "where": …}
     {"received": NAME, "outcome": "sent" | "opened" | "clicked" | "replied"}
+    {"visited": true, "op": "at_least" | "at_most" | "exactly", "count": N, "within": SECONDS,
+     "where": [TEST, …]}
+    {"bucket": SALT, "from": PERCENT, "to": PERCENT}
     {"host": ATTRIBUTE, "model": CLASS, "op": OP, "value": VALUE}
     {"segment": NAME}
 
@@ -46,6 +49,7 @@ from .filter import (
 from .host import HostExpression
 from .reader import read_filter
 from .values import Moment, Value, shown
+from .visits import Bucket, Visited
 
 VERSION = 1
 
@@ -100,6 +104,10 @@ def _condition(node: Filter) -> dict[str, Any]:
             return {"attr": name, "op": "unchanged_for", "value": _seconds(duration)}
         case Did(event, bound, count, window, tests):
             return {"did": event, "op": bound, "count": count, **_narrowed(window, tests)}
+        case Visited(bound, count, window, tests):
+            return {"visited": True, "op": bound, "count": count, **_narrowed(window, tests)}
+        case Bucket(salt, low, high):
+            return {"bucket": salt, "from": low, "to": high}
         case Received(message, outcome):
             return {"received": message, "outcome": outcome}
         case HostExpression(_, text):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from ..errors import InvalidFilter
@@ -66,11 +66,14 @@ class Filter:
         """How large it is."""
         return Extent(1, 1, 1)
 
-    def describe(self) -> str:
-        """Return the filter as an English sentence, such as ``People who did “exported”``."""
+    def describe(self, zone: tzinfo = UTC) -> str:
+        """Return the filter as an English sentence, such as ``People who did “exported”``.
+
+        :param zone: in which fixed dates are said: that of who reads it.
+        """
         from .sentence import describe
 
-        return describe(self)
+        return describe(self, zone)
 
     def to_json(self) -> dict[str, Any]:
         """Return the filter as a document that :meth:`from_json` reads.

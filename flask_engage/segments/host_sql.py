@@ -5,7 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Integer, String, TypeDecorator, and_, inspect, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    TypeDecorator,
+    Uuid,
+    and_,
+    false,
+    inspect,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapper
 
 from ..errors import InvalidFilter
@@ -13,10 +30,25 @@ from ..store.person import PersonRow
 from .comparison import OPERATORS, compare_text, compare_whole, moment_of
 from .filter import HostColumn
 from .text_sql import code_text, key_text
-from .values import Value, did_you_mean
+from .values import KIND_WORDS, Kind, Value, did_you_mean
 
 if TYPE_CHECKING:
     from .compile import CompileContext
+
+_BOOLEANS = (False, True)
+#: The kind of value that a column of a type holds, None: no literal of ours is one. A type that
+#: isn't here, one of the host's own, may hold any.
+_KINDS: tuple[tuple[type[Any], Kind | None], ...] = (
+    (Enum, None),
+    (Uuid, None),
+    (String, "s"),
+    (Boolean, "b"),
+    (Integer, "n"),
+    (Float, "n"),
+    (Numeric, "n"),
+    (DateTime, "t"),
+    (Date, "t"),
+)
 
 
 def host_condition(condition: ColumnElement[bool], context: CompileContext) -> ColumnElement[bool]:
@@ -83,13 +115,40 @@ def _column(subject: HostColumn, context: CompileContext) -> Any:
 
 
 def _compared(column: Any, operator: str, value: Value, now: datetime) -> ColumnElement[bool]:
+    _check_kind(column, value)
     if value.kind == "t":
         return OPERATORS[operator](column, _host_time(column.type, moment_of(value, now)))  # type: ignore[no-any-return]
     if value.kind == "s" and isinstance(column.type, String):
         return compare_text(code_text(column), operator, str(value.content))
     if value.kind == "n" and isinstance(column.type, Integer):
         return compare_whole(column, operator, value.content)  # type: ignore[arg-type]
+    if value.kind == "b" and isinstance(column.type, Boolean):
+        compared = OPERATORS[operator]
+        return or_(
+            false(), *[column == held for held in _BOOLEANS if compared(held, value.content)]
+        )
     return OPERATORS[operator](column, value.content)  # type: ignore[no-any-return]
+
+
+def _check_kind(column: Any, value: Value) -> None:
+    """Raise if `column` can't hold such a value.
+
+    Left to the databases, one of them fails, and another takes every text for the number 0.
+    """
+    kinds = [kind for type_, kind in _KINDS if isinstance(column.type, type_)]
+    if not kinds:
+        return
+    kind = kinds[0]
+    if kind is None:
+        raise InvalidFilter(
+            f"The host column {column.key!r} can only be compared in Python; give the condition "
+            "a name with engage.segment(name, …) and ask for that segment."
+        )
+    if kind != value.kind:
+        raise InvalidFilter(
+            f"The host column {column.key!r} is a {KIND_WORDS[kind]}, and {value.content!r} is a "
+            f"{KIND_WORDS[value.kind]}."
+        )
 
 
 def _host_time(kind: Any, moment: datetime) -> datetime:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Numeric,
     String,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.dialects import mysql
 
 from .text_sql import code_text
 from .values import Kind
@@ -66,7 +66,9 @@ class Member:
         :param checked: give NULL too if it is of another kind; without this it must not be.
         """
         found = self._typed(kind)
-        return case((self.is_a(kind), found)) if checked else found
+        if not checked:
+            return found
+        return case((self._raw("type").in_(_TYPES[self._dialect][kind]), found))
 
     def _typed(self, kind: Kind) -> ColumnElement[Any]:
         if self._dialect == "sqlite":
@@ -87,7 +89,7 @@ class Member:
         if self._dialect != "mysql" or isinstance(number, float) or abs(number) < _EXACT:
             return simple
         text = self._raw("text")
-        whole = cast(text, mysql.DECIMAL(30, 0))
+        whole = cast(text, Numeric(30, 0))
         return case(
             (text.regexp_match("^-?[0-9]{1,30}$"), operator(whole, literal(number, BigInteger()))),
             else_=simple,
@@ -99,7 +101,7 @@ class Member:
         if self._dialect == "sqlite":
             return self._sqlite(what, type_ or String())
         if self._dialect == "postgresql":
-            key = literal(self._key, String())
+            key = _written_out(self._key)
             if what == "text":
                 return self._column.op("->>", return_type=String())(key)  # type: ignore[no-any-return]
             return func.jsonb_typeof(self._column.op("->")(key), type_=String())
@@ -112,7 +114,7 @@ class Member:
 
     def _sqlite(self, what: str, type_: Any) -> ColumnElement[Any]:
         if _is_plain(self._key):
-            path = f'$."{self._key}"'
+            path = _written_out(f'$."{self._key}"')
             function = func.json_type if what == "type" else func.json_extract
             return function(self._column, path, type_=type_)
         # A path can't name a key that is written with escapes; going through all of them can.
@@ -137,6 +139,14 @@ def number_literal(dialect: str, number: int | float) -> ColumnElement[Any]:
     if dialect == "postgresql":
         return literal(Decimal(repr(number)), Numeric())
     return literal(number, Double() if isinstance(number, float) else BigInteger())
+
+
+def _written_out(text: str) -> ColumnElement[str]:
+    """Return `text` as a literal that stands in the statement itself, quoted by the dialect.
+
+    An index over an expression serves only a question in the same words: a parameter is none.
+    """
+    return bindparam(None, text, String(), unique=True, literal_execute=True)
 
 
 def _is_plain(key: str) -> bool:

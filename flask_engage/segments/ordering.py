@@ -8,23 +8,25 @@ next ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, String, and_, literal, not_, or_
+from sqlalchemy import BigInteger, ColumnElement, String, and_, literal, or_, select, true
+from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilter
-from ..store.attribute import RelationshipRow
+from ..store.attribute import kinds_of_attribute
 from ..store.base import UTCDateTime
 from ..store.person import PersonRow
 from ..store.profile import plain_number
+from ..store.relationship import RelationshipRow
 from .comparison import iso_time
 from .compile import COLUMNS
 from .fields import FIELDS, field_kind
-from .json_sql import Member, any_exists, number_literal
+from .json_sql import Member, number_literal
 from .values import Kind, checked_name, checked_text, did_you_mean
 
 ATTRIBUTE_PREFIX = "attr:"
@@ -39,23 +41,32 @@ class Stretch:
 
     condition: ColumnElement[bool]
     """Who they are."""
+    is_empty: bool = False
+    """Whether it is known that there is nobody."""
     column: Any = None
     """What they are ordered by before their id; none: only by their id."""
     value_of: Callable[[PersonRow, int | None], CursorValue] = lambda _row, _hearts: None
     """Gives one person's value, for a cursor."""
     bound: Callable[[CursorValue], ColumnElement[Any] | None] = lambda _value: None
     """Makes of a cursor's value what `column` can be compared with, or raises."""
+    id: Any = field(default_factory=lambda: PersonRow.id)  # a column as default is a descriptor
+    """The person's id, in the table whose index has `column`."""
+
+    @property
+    def is_related(self) -> bool:
+        """Whether `column` is of the person's relationship, which the query must join."""
+        return self.column is RelationshipRow.hearts
 
     def ordered(self, *, descending: bool) -> list[Any]:
         """Return the ORDER BY within the stretch."""
-        columns = [PersonRow.id] if self.column is None else [self.column, PersonRow.id]
+        columns = [self.id] if self.column is None else [self.column, self.id]
         return [column.desc() if descending else column.asc() for column in columns]
 
     def beyond(
         self, value: CursorValue, person_id: int, *, descending: bool
     ) -> ColumnElement[bool]:
         """Return the condition of standing after the person with that value and id."""
-        later_id = PersonRow.id < person_id if descending else PersonRow.id > person_id
+        later_id: ColumnElement[bool] = self.id < person_id if descending else self.id > person_id
         bound = self.bound(value)
         if self.column is None or bound is None:
             return later_id
@@ -66,14 +77,16 @@ class Stretch:
         return and_(column >= bound, or_(column > bound, later_id))
 
 
-def stretches(sort: str, *, descending: bool, dialect: str) -> list[Stretch]:
+def stretches(session: Session, sort: str, *, descending: bool, dialect: str) -> list[Stretch]:
     """Return the stretches of the order by `sort`, a person field or ``attr:<name>``.
 
     :raises InvalidFilter: if there is no such order.
     """
     if sort.startswith(ATTRIBUTE_PREFIX):
         name = checked_name(sort.removeprefix(ATTRIBUTE_PREFIX), "an attribute")
-        return _by_attribute(name, descending, dialect)
+        # Else everybody would be gone through to learn that nobody has a value of some kind.
+        there = kinds_of_attribute(session, name)
+        return _by_attribute(name, descending, dialect, there)
     if sort not in FIELDS or field_kind(sort) == "tags":
         sortable = [name for name, kind in FIELDS.items() if kind != "tags"]
         raise InvalidFilter(f"People can't be sorted by {sort!r}: {did_you_mean(sort, sortable)}")
@@ -83,8 +96,16 @@ def stretches(sort: str, *, descending: bool, dialect: str) -> list[Stretch]:
         return halves[::-1] if descending else halves
     if sort == "relationship":
         column = RelationshipRow.hearts
-        having = Stretch(column.is_not(None), column, lambda _row, hearts: hearts, _whole)
-        return [having, Stretch(column.is_(None))]
+        person_id = RelationshipRow.person_id
+        having = Stretch(
+            column.is_not(None),
+            column=column,
+            value_of=lambda _row, hearts: hearts,
+            bound=_whole,
+            id=person_id,
+        )
+        none = select(person_id).where(person_id == PersonRow.id, column.is_not(None))
+        return [having, Stretch(~none.correlate(PersonRow).exists())]
     return _by_column(sort)
 
 
@@ -97,11 +118,13 @@ def _by_column(sort: str) -> list[Stretch]:
         return value.isoformat() if isinstance(value, datetime) else value
 
     bound = {"s": _text, "n": _whole, "t": _time}[kind]
-    having = Stretch(column.is_not(None), column, value_of, bound)
+    having = Stretch(column.is_not(None), column=column, value_of=value_of, bound=bound)
     return [having] if sort == "sessions" else [having, Stretch(column.is_(None))]
 
 
-def _by_attribute(name: str, descending: bool, dialect: str) -> list[Stretch]:
+def _by_attribute(
+    name: str, descending: bool, dialect: str, there: Collection[str]
+) -> list[Stretch]:
     kinds: list[Kind] = ["n", "b", "t", "s"]
     members: dict[Kind, Member] = {
         kind: Member(dialect, PersonRow.attributes, f"{kind}:{name}") for kind in kinds
@@ -117,14 +140,17 @@ def _by_attribute(name: str, descending: bool, dialect: str) -> list[Stretch]:
         }
         column = members[kind].value(kind)
         return Stretch(
-            members[kind].exists(),
+            column.is_not(None),
+            kind not in there,
             column,
             lambda row, _hearts: plain_number(row.attributes.get(key)),
             bounds[kind],
         )
 
     found = [stretch(kind) for kind in kinds]
-    missing = Stretch(not_(any_exists(list(members.values()))))
+    missing = Stretch(
+        and_(true(), *(members[kind].value(kind).is_(None) for kind in kinds if kind in there))
+    )
     return [*(found[::-1] if descending else found), missing]
 
 

@@ -6,16 +6,19 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilter
+from ..store.person import PersonRow
+from ..store.relationship import RelationshipRow
 from ..types import Person
 from .ordering import CursorValue, Stretch, stretches
 from .profiles import as_people, select_people
+from .text_sql import apart
 
 LIMIT = 500
 """People on one page at most."""
@@ -32,6 +35,8 @@ class Page:
     """Cursor of the page that follows, if there is one."""
     previous: str | None = None
     """Cursor of the page before, if there is one."""
+    places: tuple[str, ...] = ()
+    """Where each of them stands, for :meth:`.people.People.beside`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,14 @@ class Cursor:
         return cls(sort, descending, back, stretch, value, person_id)
 
 
+def turned(place: str, *, back: bool) -> str:
+    """Return the cursor of what follows a place, or of what lies before it.
+
+    :raises InvalidFilter: if it is no place.
+    """
+    return replace(Cursor.decode(place), back=back).encode()
+
+
 def read_page(
     session: Session,
     condition: ColumnElement[bool],
@@ -93,12 +106,13 @@ def read_page(
     """
     if not 1 <= limit <= LIMIT:
         raise InvalidFilter(f"limit={limit!r}: a page has 1 to {LIMIT} people.")
-    pieces = stretches(sort, descending=descending, dialect=dialect)
+    pieces = stretches(session, sort, descending=descending, dialect=dialect)
     cursor = Cursor.decode(after) if after else None
     if cursor is not None:
         of_this_order = cursor.sort == sort and cursor.descending is descending
         if not of_this_order or not 0 <= cursor.stretch < len(pieces):
             raise InvalidFilter(_NO_CURSOR.format(cursor=repr(after)[:40]))
+        pieces[cursor.stretch].bound(cursor.value)  # raises where it isn't one of this stretch
     walk = _Walk(session, condition, pieces, descending, cursor)
     found = walk.collect(limit + 1)
     more, found = len(found) > limit, found[:limit]
@@ -116,6 +130,7 @@ def read_page(
     precedes = bool(found) and (more if back else cursor is not None)
     return Page(
         people,
+        places=tuple(place(one, back=False) for one in found),
         next=place(found[-1], back=False) if follows else None,
         previous=place(found[0], back=True) if precedes else None,
     )
@@ -154,10 +169,19 @@ class _Walk:
 
     def _rows(self, index: int, wanted: int) -> Sequence[Any]:
         piece, cursor = self._pieces[index], self._cursor
-        query = select_people().where(self._condition, piece.condition)
+        if piece.is_empty:
+            return []
+        query = select(PersonRow.id).where(self._condition, piece.condition)
+        if piece.is_related:
+            # From the index on hearts to each person, and not the other way round.
+            query = query.join(RelationshipRow, PersonRow.id == apart(RelationshipRow.person_id))
         if cursor is not None and cursor.stretch == index:
             query = query.where(
                 piece.beyond(cursor.value, cursor.person_id, descending=self._descending)
             )
-        ordered = query.order_by(*piece.ordered(descending=self._descending)).limit(wanted)
-        return self._session.execute(ordered).all()
+        order = piece.ordered(descending=self._descending)
+        # Whole rows are read only of those on the page: where there is no index for the order,
+        # everybody is gone through, and to carry all of a person along would be most of it.
+        chosen = query.order_by(*order).limit(wanted).subquery("chosen")
+        people = select_people().join(chosen, chosen.c.id == PersonRow.id)
+        return self._session.execute(people.order_by(*order)).all()

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, func, inspect, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, inspect, or_, select, true
 from sqlalchemy.exc import NoInspectionAvailable
 
 from .._clock import Clock, utcnow
 from ..errors import InvalidFilter
 from ..store.engine import Database
+from ..store.hot_index import plans_well
 from ..store.person import PersonRow, is_live
 from ..types import Person
 from .compile import CompileContext, where
+from .counting import SECONDS, Count, count_people
 from .filter import Filter
-from .paging import Page, read_page
+from .finding import Found, find_people
+from .paging import Page, read_page, turned
 from .profiles import (
     as_people,
     people_by_id,
+    people_by_public_id,
     person_by_public_id,
     person_by_user_id,
     select_people,
 )
 from .text_sql import position
 
-__all__ = ["People", "people_by_id", "person_by_public_id", "person_by_user_id"]
+__all__ = [
+    "People",
+    "newest_id",
+    "people_by_id",
+    "people_by_public_id",
+    "person_by_public_id",
+    "person_by_user_id",
+]
 
 BATCH = 500
 """People held in memory at a time; each batch is one short transaction."""
@@ -41,6 +53,7 @@ class People:
     :param clock: gives the moment that relative times are counted from, at each question.
     :param user_id_of: gives the id of one of the host's user objects as text; by default its
         primary key if it is mapped, else what its ``get_id()`` says.
+    :param only: what narrows them beyond the filter; see :meth:`narrowed`.
     """
 
     def __init__(
@@ -51,7 +64,9 @@ class People:
         clock: Clock = utcnow,
         *,
         user_id_of: Callable[[Any], str | None] | None = None,
+        only: tuple[ColumnElement[bool], ...] = (),
     ) -> None:
+        self._only = only
         self._database = database
         self._filter = wanted
         self._context = context
@@ -63,11 +78,57 @@ class People:
         """Who they are."""
         return self._filter
 
+    def narrowed(self, *, search: str = "", public_ids: Collection[str] | None = None) -> People:
+        """Return those of them whom a search finds, and who have one of these public ids.
+
+        :param search: as in :meth:`page`.
+        :param public_ids: at most some thousands; None: whoever it is.
+        """
+        only = [*self._only, _search(search)]
+        if public_ids is not None:
+            only.append(PersonRow.public_id.in_([one for one in public_ids if "\0" not in one]))
+        return People(
+            self._database,
+            self._filter,
+            self._context,
+            self._clock,
+            user_id_of=self._user_id_of,
+            only=tuple(only),
+        )
+
+    def ids(
+        self,
+        *,
+        after: int = 0,
+        up_to: int | None = None,
+        known_by: datetime | None = None,
+        limit: int = BATCH,
+    ) -> list[int]:
+        """Return our own ids of the next of them, in the order in which we came to know them.
+
+        :param up_to: whom we came to know later is left out, so that long work has an end.
+        :param known_by: the same by time: SQLite gives the highest id anew once it is free.
+        """
+        bounds = [PersonRow.id > after]
+        if up_to is not None:
+            bounds.append(PersonRow.id <= up_to)
+        if known_by is not None:
+            bounds.append(PersonRow.created_at <= known_by)
+        query = select(PersonRow.id).where(self._condition(), *bounds)
+        with self._database.read() as session:
+            return list(session.scalars(query.order_by(PersonRow.id).limit(limit)))
+
     def count(self, *, search: str = "") -> int:
         """Return how many they are."""
         query = select(func.count()).select_from(PersonRow)
         with self._database.read() as session:
-            return session.scalar(query.where(self._condition(), _search(search))) or 0
+            condition = self._condition(whole=plans_well(session))
+            wanted = query.where(and_(condition, _search(search)))
+            return session.connection().scalar(wanted) or 0
+
+    def count_within(self, seconds: float = SECONDS, *, search: str = "") -> Count:
+        """Return how many they are, as far as that can be told in `seconds`."""
+        return count_people(self._database, and_(self._condition(), _search(search)), seconds)
 
     def __iter__(self) -> Iterator[Person]:
         """Yield each of them once, in the order in which we came to know them."""
@@ -123,9 +184,51 @@ class People:
                 limit=limit,
             )
 
-    def _condition(self) -> ColumnElement[bool]:
+    def beside(
+        self,
+        place: str,
+        *,
+        back: bool = False,
+        sort: str = "last_seen",
+        descending: bool = True,
+        search: str = "",
+    ) -> tuple[Person, str] | None:
+        """Return who of them comes next after a place (or before it) and where they stand.
+
+        Whoever stood there may stand elsewhere by now, or match no more.
+
+        :param place: one of a page's ``places``, or what this gave; of the same order.
+        :raises InvalidFilter: for an unknown order, or a place that isn't of this order.
+        """
+        found = self.page(
+            sort=sort,
+            descending=descending,
+            after=turned(place, back=back),
+            limit=1,
+            search=search,
+        )
+        return (found.people[0], found.places[0]) if found.people else None
+
+    def find(self, text: str, *, limit: int = 8, seconds: float = SECONDS) -> Found:
+        """Return those of them whom `text` names, before one has finished typing.
+
+        First whoever has it as their whole id or address, which an index tells; then those whom
+        a search finds, who were last seen first, as far as that goes in `seconds`.
+        """
+        return find_people(
+            self._database,
+            text,
+            self._condition(),
+            _search(text),
+            dialect=self._context.dialect,
+            limit=limit,
+            seconds=seconds,
+        )
+
+    def _condition(self, *, whole: bool = False) -> ColumnElement[bool]:
         now: datetime = self._clock()
-        return and_(is_live(), where(self._filter, now=now, context=self._context))
+        context = replace(self._context, whole=whole)
+        return and_(is_live(), where(self._filter, now=now, context=context), *self._only)
 
     def _who(self, user: Any) -> ColumnElement[bool]:
         if isinstance(user, Person):
@@ -137,6 +240,12 @@ class People:
                 f"{user!r:.100} is no user: give the host's user object, its id or a Person."
             )
         return false() if "\0" in user_id else PersonRow.user_id == user_id
+
+
+def newest_id(database: Database) -> int:
+    """Return our own id of whom we came to know last; 0 if there is nobody."""
+    with database.read() as session:
+        return session.scalar(select(func.max(PersonRow.id))) or 0
 
 
 def _own_id(user: Any) -> str | None:
@@ -158,7 +267,7 @@ def _search(search: str) -> ColumnElement[bool]:
     words = search[:_SEARCH_LENGTH].split()[:_SEARCH_WORDS]
     columns = (PersonRow.name, PersonRow.email, PersonRow.user_id)
     return and_(
-        PersonRow.id.is_not(None),  # and_() of nothing is deprecated
+        true(),  # and_() of nothing is deprecated
         *[
             or_(*[_has(column, spelling) for column in columns for spelling in _spellings(word)])
             for word in words

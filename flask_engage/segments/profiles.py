@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from ..store.attribute import RelationshipRow
 from ..store.person import PersonRow, is_live
 from ..store.profile import profiles_of
+from ..store.relationship import RelationshipRow
 from ..types import Person
 
 
@@ -40,17 +40,25 @@ def person_by_public_id(session: Session, public_id: str) -> Person | None:
     return _one(session, PersonRow.public_id, public_id)
 
 
+def people_by_public_id(session: Session, public_ids: Iterable[str]) -> dict[str, Person]:
+    """Return those of `public_ids` (at most some thousands) who there are, by their public id."""
+    asked = [one for one in public_ids if "\0" not in one and is_encodable(one)]
+    rows = session.execute(select_people().where(PersonRow.public_id.in_(asked), is_live())).all()
+    return {person.public_id: person for person in as_people(session, rows)}
+
+
 def person_by_user_id(session: Session, user_id: str) -> Person | None:
     """Return the person who is the host's user `user_id`, if there is one."""
     return _one(session, PersonRow.user_id, user_id)
 
 
 def _one(session: Session, column: Any, value: str) -> Person | None:
-    if "\0" in value or not _is_encodable(value):
+    if "\0" in value or not is_encodable(value):
         return None  # no id is like that, and databases refuse the question
     rows = session.execute(select_people().where(column == value, is_live())).all()
     return next(iter(as_people(session, rows)), None)
 
 
-def _is_encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
+    """Tell whether a database can be asked for `text`."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import InvalidFilter
-from .behaviour import Did, Received, checked_count
+from .behaviour import Bound, Did, Received, checked_count
 from .conditions import compare, is_set, one_of
 from .fields import field_kind
 from .filter import (
@@ -27,8 +27,22 @@ from .filter import (
     any_of,
 )
 from .values import ago, checked_label, checked_name, did_you_mean, duration, from_now, shown
+from .visits import Visited, bucket, check_visit_test
 
-_HEADS = ("everyone", "all", "any", "not", "person", "attr", "did", "received", "host", "segment")
+_HEADS = (
+    "everyone",
+    "all",
+    "any",
+    "not",
+    "person",
+    "attr",
+    "did",
+    "visited",
+    "received",
+    "bucket",
+    "host",
+    "segment",
+)
 _MAX_LIST = 10_000
 
 
@@ -83,6 +97,11 @@ class _Reader:
                 return self._segment(entry, path)
             case "received":
                 return _received(entry, path)
+            case "visited":
+                return _visited(entry, path)
+            case "bucket":
+                _keys(entry, path, {"bucket", "from", "to"})
+                return bucket(entry["bucket"], entry["from"], entry["to"])
             case "did" if "time" not in entry:
                 return _did(entry, path)
             case _:
@@ -151,14 +170,33 @@ def _subject(head: str, entry: Mapping[str, Any], path: str) -> Subject:
 
 def _did(entry: Mapping[str, Any], path: str) -> Filter:
     _keys(entry, path, {"did", "op", "count"}, {"within", "where"})
+    bound, count = _bound(entry, path)
+    window, tests = _narrowed(entry, path)
+    event = checked_name(entry["did"], "an event")
+    return Did(event, bound, count, window, tests, bounded=True)
+
+
+def _visited(entry: Mapping[str, Any], path: str) -> Filter:
+    _keys(entry, path, {"visited", "op", "count"}, {"within", "where"})
+    if entry["visited"] is not True:
+        raise InvalidFilter("visited is only ever true.")
+    bound, count = _bound(entry, path)
+    window, tests = _narrowed(entry, path)
+    for index, test in enumerate(tests):
+        try:
+            check_visit_test(test)
+        except InvalidFilter as error:
+            raise _Located(f"{path}.where[{index}]: {error}") from None
+    return Visited(bound, count, window, tests, bounded=True)
+
+
+def _bound(entry: Mapping[str, Any], path: str) -> tuple[Bound, int]:
     bound = entry["op"]
     if bound not in ("at_least", "at_most", "exactly"):
         raise _Located(
             f"{path}.op: expected 'at_least', 'at_most' or 'exactly', not {shown(bound)}."
         )
-    window, tests = _narrowed(entry, path)
-    event = checked_name(entry["did"], "an event")
-    return Did(event, bound, checked_count(entry["count"], bound), window, tests, bounded=True)
+    return bound, checked_count(entry["count"], bound)
 
 
 def _received(entry: Mapping[str, Any], path: str) -> Filter:

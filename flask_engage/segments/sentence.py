@@ -6,7 +6,8 @@ whatever the host or an operator named stands in “…”, so that no name can 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from .behaviour import Did, Received
 from .filter import (
@@ -30,6 +31,10 @@ from .filter import (
 )
 from .host import HostExpression
 from .values import Moment, Value
+from .visits import Bucket, Visited
+
+_ZONE: ContextVar[tzinfo] = ContextVar("engage_zone", default=UTC)
+"""Set for the length of one :func:`describe`; saves handing it through each of the clauses."""
 
 _COMPARED = {
     "==": "is",
@@ -87,13 +92,20 @@ _MONTHS = (  # not strftime's, which follow the host's locale
 )
 
 
-def describe(wanted: Filter) -> str:
-    """Return `wanted` as one English sentence, without a full stop."""
+def describe(wanted: Filter, zone: tzinfo = UTC) -> str:
+    """Return `wanted` as one English sentence, without a full stop.
+
+    :param zone: in which fixed dates are said; ``ago()`` and ``from_now()`` need none.
+    """
     if isinstance(wanted, Everyone):
         return "Everyone"
     if wanted == Not(Everyone()):
         return "Nobody"
-    return f"People {_clause(wanted, nested=False)}"
+    token = _ZONE.set(zone)
+    try:
+        return f"People {_clause(wanted, nested=False)}"
+    finally:
+        _ZONE.reset(token)
 
 
 def _clause(node: Filter, *, nested: bool = True, negated: bool = False) -> str:
@@ -129,6 +141,11 @@ def _condition(node: Filter, negated: bool) -> str:
             return f"whose {_quoted(name)} {verb} unchanged for {_duration(duration)}"
         case Did():
             return _did(node, negated)
+        case Visited():
+            return _visited(node, negated)
+        case Bucket(salt, low, high):
+            verb = "are not" if negated else "are"
+            return f"who {verb} in the {low} to {high} per cent by the lots {_quoted(salt)}"
         case Received(message, outcome):
             return f"{_OUTCOME_WORDS[outcome][negated]} the message {_quoted(message)}"
         case HostExpression(_, text):
@@ -177,10 +194,19 @@ def _when(operator: str, value: Value) -> str:
 
 def _did(node: Did, negated: bool) -> str:
     text = f"who {'did not do' if negated else 'did'} {_quoted(node.event)}"
-    if (node.bound, node.count) != ("at_least", 1):
-        times = "time" if node.count == 1 else "times"
-        text += f" {_BOUND_WORDS[node.bound]} {node.count} {times}"
-    return text + _narrowed(node.window, node.tests)
+    return text + _times(node) + _narrowed(node.window, node.tests)
+
+
+def _visited(node: Visited, negated: bool) -> str:
+    text = f"who {'did not visit' if negated else 'visited'}"
+    return text + _times(node) + _narrowed(node.window, node.tests)
+
+
+def _times(node: Did | Visited) -> str:
+    if (node.bound, node.count) == ("at_least", 1):
+        return ""
+    times = "time" if node.count == 1 else "times"
+    return f" {_BOUND_WORDS[node.bound]} {node.count} {times}"
 
 
 def _narrowed(window: timedelta | None, tests: tuple[PropertyTest, ...]) -> str:
@@ -223,6 +249,21 @@ def _value(value: Value) -> str:
 
 
 def _time(moment: datetime) -> str:
+    if moment.tzinfo is None:  # of a host's column, which has no zone either
+        return _wall_clock(moment)
+    zone = _ZONE.get()
+    try:
+        local = moment.astimezone(zone)
+    except OverflowError:  # at the ends of the calendar; said in UTC, as it is kept
+        zone, local = UTC, moment
+    name = "UTC" if zone is UTC else str(zone)
+    if local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset():
+        # When clocks are set back, two instants read the same.
+        name += f" ({local:%z})"
+    return f"{_wall_clock(local)} {name}"
+
+
+def _wall_clock(moment: datetime) -> str:
     text = f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
     if (moment.hour, moment.minute, moment.second, moment.microsecond) != (0, 0, 0, 0):
         text += f" {moment:%H:%M}"
@@ -230,7 +271,7 @@ def _time(moment: datetime) -> str:
             text += f":{moment:%S}"
         if moment.microsecond:
             text += f".{moment:%f}"
-    return f"{text} UTC" if moment.tzinfo is UTC else text
+    return text
 
 
 def _duration(span: timedelta) -> str:

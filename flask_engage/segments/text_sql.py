@@ -36,6 +36,34 @@ class position(FunctionElement[int]):  # noqa: N801
     inherit_cache = True
 
 
+class mostly(FunctionElement[Any]):  # noqa: N801
+    """A condition that most people meet. SQLite guesses that it is one in four, and takes the
+    index of a condition like ``last seen more than two weeks ago`` before a better one.
+    """
+
+    inherit_cache = True
+
+
+class apart(FunctionElement[Any]):  # noqa: N801
+    """A column as a value: SQLite takes no index for it. (That a value is there narrows nothing
+    down, but SQLite believes so and then likes that index best.)
+    """
+
+    inherit_cache = True
+
+
+@compiles(mostly)
+def _mostly(element: mostly, compiler: SQLCompiler, **options: Any) -> str:
+    condition = compiler.process(element.clauses, **options)
+    return f"likelihood({condition}, 0.75)" if compiler.dialect.name == "sqlite" else condition
+
+
+@compiles(apart)
+def _apart(element: apart, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"+{column}" if compiler.dialect.name == "sqlite" else column
+
+
 @compiles(code_text)
 def _code_text(element: code_text, compiler: SQLCompiler, **options: Any) -> str:
     return _by_code_point(compiler.process(element.clauses, **options), compiler)

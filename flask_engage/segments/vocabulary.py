@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from ..store.attribute import AttributeRow
+from ..store.attribute import AttributeRow, kinds_of_attribute
 from ..store.event import EventSummaryRow
+from ..store.person import PersonTagRow
 from .fields import FIELDS, OPERATORS
 from .filter import Filter
 from .values import KIND_WORDS
@@ -57,20 +58,15 @@ def vocabulary(
     )
 
 
-def attribute_kinds(session: Session, limit: int = LIMIT) -> dict[str, tuple[str, ...]]:
-    """Return the names of the attributes that people have, each with the kinds of its values.
+def tag_names(session: Session, limit: int = LIMIT) -> list[str]:
+    """Return the tags that people have, at most `limit`, by name."""
+    return _names(session, PersonTagRow, limit)
 
-    The kinds are those of the first and the last person who has it: to look at all of them
-    would take as long as the table is.
-    """
+
+def attribute_kinds(session: Session, limit: int = LIMIT) -> dict[str, tuple[str, ...]]:
+    """Return the names of the attributes that people have, each with the kinds of its values."""
     names = _names(session, AttributeRow, limit)
-    found: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        kinds = select(AttributeRow.kind).where(AttributeRow.name == name).limit(1)
-        first = session.scalar(kinds.order_by(AttributeRow.person_id))
-        last = session.scalar(kinds.order_by(AttributeRow.person_id.desc()))
-        found[name] = tuple(dict.fromkeys(kind for kind in (first, last) if kind is not None))
-    return found
+    return {name: tuple(kinds_of_attribute(session, name)) for name in names}
 
 
 def _attribute(name: str, kinds: tuple[str, ...]) -> Term:

@@ -11,10 +11,12 @@ from .filter import Everyone, Filter, InSegment, PersonField
 from .host import host
 from .operands import Operand, attr, prop
 from .values import ago, checked_label, from_now
+from .visits import bucket, visited
 
 __all__ = [
     "ago",
     "attr",
+    "bucket",
     "did",
     "everyone",
     "from_now",
@@ -23,6 +25,7 @@ __all__ = [
     "person",
     "prop",
     "received",
+    "visited",
 ]
 
 
