@@ -41,11 +41,11 @@ class _Guarded:
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object
-    ) -> bool | None:
-        if not isinstance(error, Exception):
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
             return False
-        self._guard.report(self._what, error)
-        return self._never_raises or not self._guard.raises_again(error)
+        ends_here = self._guard.ends(self._what, error)
+        return self._never_raises or ends_here
 
 
 class Guard:
@@ -59,23 +59,34 @@ class Guard:
         """Errors by place since the process began."""
         self.last_error: str | None = None
 
-    def guarded(self, what: str) -> AbstractContextManager[None]:
+    def guarded(self, what: str) -> AbstractContextManager[None, bool]:
         """Run the block; log and count what it raises. `what` names the place.
 
         Only ``Exception`` is caught: an exit, an interrupt or a worker's time-out passes.
+        What is returned keeps nothing of a block: one may serve all blocks of a place, also
+        several at a time.
         """
         return _Guarded(self, what)
 
-    def raises_again(self, error: Exception) -> bool:
-        """Tell whether `error` is one that the developer is to see."""
-        return not isinstance(error, _SURROUNDINGS) and self._raise_errors()
+    def ends(self, what: str, error: Exception) -> bool:
+        """Log and count `error`; tell whether it ends here, else the developer is to see it.
 
-    def contained(self, what: str) -> AbstractContextManager[None]:
+        For the few places that each request passes, in the place of :meth:`guarded`, whose block
+        costs as much as some of the work: ``except Exception as error: if not ends(…): raise``.
+        """
+        self.report(what, error)
+        return isinstance(error, _SURROUNDINGS) or not self._raise_errors()
+
+    def contained(self, what: str) -> AbstractContextManager[None, bool]:
         """Run the block as :meth:`guarded` does, but raise nothing again, whatever is set.
 
         For what stands beside the work: a listener of the host, the last words at exit.
         """
         return _Guarded(self, what, never_raises=True)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: a thread of the parent's may have been reporting."""
+        self._lock = threading.Lock()
 
     def report(self, what: str, error: Exception) -> None:
         """Count `error` and log it, unless it or this place has been logged within a minute."""

@@ -1,61 +1,88 @@
 """What the host's code, the shell and the scheduler ask for: each hands the app's parts to rooms.
 
-Needs an app context where a host function is called; no request.
+Needs an app context where a host function is called; no request. A process that serves comes
+here for its jobs, so what they need only when there is work is imported when there is.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateNotFound
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
-from . import _databases
-from ._state import AttributeProvider, EngageState, QueryProvider
-from .capture import identity
+from . import _databases, _symptoms
+from ._progress import Progress
+from ._state import AttributeProvider, EngageState
+from .capture.apply import Rules
+from .capture.who import user_id_of
 from .delivery.outcome import Outcome
-from .delivery.outgoing import deliver_due
 from .delivery.tokens import secret_keys_of
 from .errors import EngageError, InvalidMessage, NotReady
-from .people.host_users import HostUsers
-from .people.providers import refresh_attribute, refresh_query
-from .people.sync import SyncReport, refresh_people, sync_users
-from .segments.compile import CompileContext, validate
-from .segments.defaults import built_in_segments
-from .segments.filter import Filter
-from .segments.people import People
+from .people.backfill import BackfillReport
+from .people.backfill import backfill as make_events
+from .people.history import History
+from .people.host_query import derived
 from .signals import message_sent
-from .store.attribute import provider_sources
+from .store.delivery_claim import has_work
 from .store.engine import Database, engine_for_reading
 from .store.lease import job_starts
+from .store.rule import remove_rules_but
 from .store.trouble import DATABASE_ERRORS, is_passing
 
 ALWAYS_DUE = timedelta(minutes=1)
 """A job that runs this often runs whenever :func:`run_due` is called."""
 
+SYNC_SECONDS = 5.0
+"""A sync makes room for mail and rules after this."""
 _SECRET_BYTES = 16
 _EARLY = timedelta(minutes=5)
 
 if TYPE_CHECKING:
+    from ._clock import Clock
     from .automation.jobs import Job
     from .automation.lease import Fence
     from .automation.scheduler import Scheduler
+    from .people.host_users import HostUsers
+    from .people.sync import SyncReport
+    from .segments.compile import CompileContext
+    from .segments.filter import Filter
+    from .segments.people import People
 
 
 # --- which of them ---------------------------------------------------------------------------
 
 
-def segments_of(state: EngageState) -> Mapping[str, Filter]:
-    """Return every named filter: the built-in ones, and over them the host's own."""
+def segments_of_code(state: EngageState) -> dict[str, Filter]:
+    """Return the filters that have a name without anybody saving them: built in, and the host's."""
+    from .segments.defaults import built_in_segments
+
     return {**built_in_segments(), **state.registry.segments}
+
+
+def segments_of(state: EngageState) -> Mapping[str, Filter]:
+    """Return every named filter: the built-in ones, over them the host's own, then saved ones.
+
+    Those that operators saved are left out while the database isn't known to answer.
+    """
+    from .segments.saved import saved_segments
+
+    named = segments_of_code(state)
+    if state.ready.is_ready:
+        with state.ready.database().read() as session:
+            saved = saved_segments(session)
+        named.update((name, filter) for name, filter in saved.items() if name not in named)
+    return named
 
 
 def context_of(state: EngageState, database: Database) -> CompileContext:
     """Return what the compiler has to know of this app."""
+    from .segments.compile import CompileContext
+
     return CompileContext(
         dialect=database.dialect,
         segments=segments_of(state),
@@ -93,19 +120,26 @@ def check_filter(state: EngageState, filter: Filter) -> None:
 
     :raises InvalidFilter: if it can't become SQL in this app.
     """
+    from .segments.compile import validate
+
     database = state.ready.database()
     validate(filter, context_of(state, database))
 
 
-def people(state: EngageState, filter: Filter) -> People:
-    """Return the people who match `filter`, asked when they are used."""
+def people(state: EngageState, filter: Filter, clock: Clock | None = None) -> People:
+    """Return the people who match `filter`, asked when they are used.
+
+    :param clock: what relative times are counted from, if not from the moment of asking.
+    """
+    from .segments.people import People
+
     database = state.ready.require()
     return People(
         database,
         filter,
         context_of(state, database),
-        state.clock,
-        user_id_of=lambda user: identity.user_id_of(state, user),
+        clock or state.clock,
+        user_id_of=lambda user: user_id_of(state, user),
     )
 
 
@@ -136,6 +170,8 @@ def host_users(state: EngageState, database: Database) -> HostUsers:
     """
     if state.user_model is None:
         raise NotReady("This needs the host's users: init_app(app, db, user_model=User).")
+    from .people.host_users import HostUsers
+
     return HostUsers(
         reading_engine(state, database),
         state.user_model,
@@ -144,42 +180,41 @@ def host_users(state: EngageState, database: Database) -> HostUsers:
     )
 
 
-def sync(state: EngageState, now: datetime | None = None) -> SyncReport:
+def sync(
+    state: EngageState, progress: Callable[[int, int | None], object] | None = None
+) -> SyncReport:
     """Bring every host user into people."""
+    from .people.refresh import Turn
+    from .people.sync import sync_users
+
     database = state.ready.require()
     with state.app.app_context(), answering("sync"):
-        return sync_users(database, host_users(state, database), now or state.clock())
+        turn = Turn(progress=progress)
+        return sync_users(database, host_users(state, database), state.clock(), turn)
 
 
-def refresh(state: EngageState, name: str, now: datetime | None = None) -> str:
-    """Compute a registered attribute or query for everybody, and say how it went.
-
-    :param name: of an attribute, of a query, or of one of a query's columns.
-    :raises LookupError: if nothing of that name is registered.
-    """
+def backfill(
+    state: EngageState,
+    query: Any,
+    key: str,
+    *,
+    seen: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> BackfillReport:
+    """Make events of the host's history; with nobody told of it, show a bar on a terminal."""
+    host_rows = derived(query, "backfill()", 3)
     database = state.ready.require()
-    with database.read() as session:
-        provider = _provider(state, name, session)
-    moment = now or state.clock()
-    with state.app.app_context():
-        if isinstance(provider, AttributeProvider):
-            users = host_users(state, database)
-            return str(refresh_attribute(database, users, provider.name, provider.function, moment))
-        with Session(reading_engine(state, database)) as session:
-            return str(refresh_query(database, session, provider.name, provider.function, moment))
+    history = History(reading_engine(state, database), host_rows)
+    rules = Rules.of(state.settings)
 
+    def run(told: Callable[[int, int], object] | None) -> BackfillReport:
+        return make_events(database, history, key, rules, state.clock, seen=seen, progress=told)
 
-def _provider(state: EngageState, name: str, session: Session) -> AttributeProvider | QueryProvider:
-    known = state.registry.providers
-    if name in known:
-        return known[name]
-    for source in provider_sources(session, name):
-        if isinstance(known.get(source), QueryProvider):
-            return known[source]
-    raise LookupError(
-        f"No attribute or attribute_query {name!r}; registered: "
-        f"{', '.join(map(repr, sorted(known))) or 'none'}."
-    )
+    with answering("backfill"):
+        if progress is not None or not sys.stderr.isatty():
+            return run(progress)
+        with Progress(key) as bar:
+            return run(bar)
 
 
 # --- saying something ------------------------------------------------------------------------
@@ -208,10 +243,38 @@ def start_worker(state: EngageState) -> Scheduler:
     return scheduler
 
 
-def sync_job(state: EngageState, _fence: Fence | None, now: datetime) -> str:
-    """Bring every host user into people."""
-    report = sync(state, now)
-    return f"{report.users} users, {report.gone} newly gone"
+def sync_job(state: EngageState, fence: Fence | None, now: datetime) -> str:
+    """Bring every host user into people; under a lease only some, to make room for other work."""
+    from .automation.jobs import Unfinished
+    from .people.refresh import Turn
+    from .people.sync import sync_users
+
+    database = state.ready.require()
+    turn = Turn() if fence is None else Turn(SYNC_SECONDS, fence.still)
+    with answering("sync"):
+        report = sync_users(database, host_users(state, database), now, turn, anew=False)
+    said = f"{report.users} users, {report.gone} newly gone"
+    return said if report.finished else Unfinished(f"{said} so far")
+
+
+def index_job(state: EngageState, _fence: Fence | None, _now: datetime) -> str:
+    """Keep an index for each attribute that rules and named segments ask about, and no other."""
+    from .store.hot_index import keep_hot
+    from .store.segment import segment_documents
+
+    database = state.ready.require()
+    if database.shared:
+        return "none on a connection that is the host's"
+    keys: list[str] = []
+    with database.read() as session:
+        has_saved = bool(segment_documents(session))
+    if has_saved or state.registry.rules or state.registry.segments:
+        from .segments.hot import hot_keys
+
+        rules = [rule.to for rule in state.registry.rules.values()]
+        keys = hot_keys(rules, segments_of(state))
+    done = keep_hot(database, keys)
+    return f"{len(done.created)} made, {len(done.dropped)} dropped, {len(done.failed)} failed"
 
 
 def rules_job(state: EngageState, fence: Fence | None, now: datetime) -> str:
@@ -254,9 +317,13 @@ def _is_due(job: Job, started_at: datetime | None, now: datetime) -> bool:
 
 
 def _evaluate(state: EngageState, fence: Fence | None, now: datetime) -> dict[str, int]:
+    database = state.ready.require()
+    if not state.registry.rules:
+        with database.write() as session:
+            remove_rules_but(session, (), now)
+        return {}
     from .automation.evaluate import evaluate_rules
 
-    database = state.ready.require()
     return evaluate_rules(
         database,
         state.registry.rules,
@@ -269,9 +336,14 @@ def _evaluate(state: EngageState, fence: Fence | None, now: datetime) -> dict[st
 
 
 def _deliver(state: EngageState, fence: Fence | None, now: datetime) -> Outcome:
-    from .automation.evaluate import still_matching
-
     database = state.ready.require()
+    epoch = None if fence is None else fence.epoch
+    with database.read() as session:
+        if not has_work(session, channel="email", now=now, epoch=epoch):
+            return Outcome()
+    from .automation.evaluate import still_matching
+    from .delivery.outgoing import deliver_due
+
     outcome = deliver_due(
         database,
         state.settings,
@@ -294,6 +366,8 @@ def _address_refresher(
     """Return what brings people's addresses up to date before mail leaves, if the host is there."""
     if state.user_model is None:
         return None
+    from .people.sync import refresh_people
+
     users = host_users(state, database)
     return lambda person_ids: refresh_people(database, users, person_ids, now)
 
@@ -312,9 +386,9 @@ def advice(state: EngageState) -> list[str]:
         found.append(
             f"SECRET_KEY has fewer than {_SECRET_BYTES} bytes: the dashboard stays closed."
         )
-    if state.registry.operator is None:
+    if state.operator is None:
         found.append("Nobody may open the dashboard: register one with @engage.operator.")
-    if state.registry.load_user is None and not hasattr(app, "login_manager"):
+    if state.load_user is None and not hasattr(app, "login_manager"):
         found.append("Nobody is recognised: use Flask-Login, or register @engage.load_user.")
     asks_users = any(isinstance(p, AttributeProvider) for p in state.registry.providers.values())
     if asks_users and state.user_model is None:
@@ -328,6 +402,9 @@ def advice(state: EngageState) -> list[str]:
             check_filter(state, filter)
         except EngageError as error:
             found.append(f"{name}: {error}")
+    backlog = state.recorder.backlog()
+    if backlog is not None:
+        found += _symptoms.of_journal(backlog, settings, state.clock())
     return found
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ._clock import Clock
+from ._fork import call_after_fork
 from ._guard import Guard
 
 if TYPE_CHECKING:
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from .delivery.transport import Transport
     from .settings import Settings
     from .store.ready import Readiness
+
+
+_LOOK_SECONDS = 0.25
+"""Requests look at the scheduler this seldom: they are many, and it is missed in good time."""
 
 
 class Runner:
@@ -36,6 +43,9 @@ class Runner:
         self._wanted = wanted
         self._scheduler: Scheduler | None = None
         self._decided_for: int | None = None
+        self.look_at = 0.0
+        """When :meth:`ensure_started` is worth a call again, in monotonic seconds."""
+        call_after_fork(weakref.WeakMethod(self._after_fork))
         self._transport: Transport | None = None
         self._host: tuple[int, Engine] | None = None
 
@@ -61,8 +71,12 @@ class Runner:
             self._scheduler = Scheduler(self._jobs(), self._ready, self._guard, self._clock)
         return self._scheduler
 
+    def _after_fork(self) -> None:
+        self.look_at = 0.0
+
     def ensure_started(self) -> None:
-        """Start the scheduler in this process unless it is not wanted. For each request: cheap."""
+        """Start the scheduler in this process unless it is not wanted, or see whether it lives."""
+        self.look_at = time.monotonic() + _LOOK_SECONDS
         pid = os.getpid()
         if self._decided_for == pid:
             if self._scheduler is not None:

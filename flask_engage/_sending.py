@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from ._operations import answering, context_of, host_template, host_users, people, segments_of
 from ._state import EngageState
-from .capture import identity
+from .capture.who import is_id, unwrapped, user_id_of, who_is
 from .delivery.send import send_in_parts, source_of
 from .errors import InvalidMessage
 from .messages.content import Email, EmailTemplate, InApp, resolved
@@ -80,7 +80,7 @@ def send(
 
 def _meant(state: EngageState, to: Any) -> Filter | list[Any]:
     """Return the filter that `to` is or names, or the users that it holds."""
-    to = identity.unwrapped(to)
+    to = unwrapped(to)
     if isinstance(to, Filter):
         return to
     if isinstance(to, str):
@@ -117,7 +117,7 @@ def _check_words(words: InApp | Email, recipients: Iterable[Person], base_url: s
 
 def _person_id(state: EngageState, database: Database, user: Any, now: datetime) -> int:
     """Return our id of a recipient; somebody whom only the host knows so far becomes a person."""
-    user_id = user.user_id if isinstance(user, Person) else identity.user_id_of(state, user)
+    user_id = user.user_id if isinstance(user, Person) else user_id_of(state, user)
     found = _find(database, user_id)
     if found is None:
         store_known(database, list(_known(state, database, user, user_id)), now)
@@ -143,8 +143,8 @@ def _known(
     """Yield what is known of a recipient who is no person yet; nothing for who is not recorded."""
     if isinstance(user, Person) or user_id is None:
         return
-    if not identity.is_id(user):
-        who = identity.who_is(state, user)
+    if not is_id(user):
+        who = who_is(state, user)
         if who is not None:
             yield KnownUser(who.user_id, who.email, who.name, who.signed_up_at)
     elif state.user_model is not None:

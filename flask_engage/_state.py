@@ -13,11 +13,12 @@ from ._clock import AppClock
 from ._guard import Guard
 from .errors import NotReady
 from .settings import Settings
-from .types import AttributeValue
+from .types import AttributeValue, Identity, Profile
 
 if TYPE_CHECKING:
     from ._runner import Runner
     from .automation.rules import AutoMessage
+    from .capture.context import Contexts
     from .capture.recorder import Recorder
     from .segments.filter import Filter
     from .store.ready import Readiness
@@ -32,6 +33,8 @@ class AttributeProvider:
     name: str
     function: Callable[[Any], AttributeValue]
     every: timedelta
+    timeout: timedelta
+    """What it may take for one user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,22 @@ class QueryProvider:
     name: str
     function: Callable[[], Any]
     every: timedelta
+    timeout: timedelta
+    """What the query may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostEnricher:
+    """A host function that knows more of somebody, mostly by asking a service."""
+
+    name: str
+    function: Callable[[Identity], Profile | None]
+    sends: tuple[str, ...]
+    """What it is told: of ``id``, ``email`` and ``name``."""
+    expiry: timedelta | None
+    """How long an answer holds; None: as the setting says."""
+    per_hour: int
+    timeout: timedelta
 
 
 @dataclass(slots=True)
@@ -48,9 +67,11 @@ class Registry:
     """What the host's code said with decorators; shared by the apps of one ``Engage``."""
 
     load_user: Callable[[], Any] | None = None
+    relationship: Callable[[Any], Any] | None = None
     identify: Callable[[Any], Any] | None = None
     operator: Callable[[], Any] | None = None
     providers: dict[str, AttributeProvider | QueryProvider] = field(default_factory=dict)
+    enrichers: dict[str, HostEnricher] = field(default_factory=dict)
     segments: dict[str, Filter] = field(default_factory=dict)
     rules: dict[str, AutoMessage] = field(default_factory=dict)
 
@@ -69,10 +90,26 @@ class EngageState:
     """Takes facts in and writes them out."""
     runner: Runner
     """Starts the scheduler in processes that serve."""
+    contexts: Contexts
+    """Reads what a request says of the browser and of its way here."""
     host_db: Any = None
     """What the host gave as its database: an extension object, an engine, a URL or nothing."""
     user_model: type[Any] | None = None
     clock: AppClock = field(default_factory=AppClock)
+    own_load_user: Callable[[], Any] | None = None
+    """Who is logged in on this app alone, before what the registry says."""
+    own_operator: Callable[[], Any] | None = None
+    """Who may open this app's dashboard alone, before what the registry says."""
+
+    @property
+    def load_user(self) -> Callable[[], Any] | None:
+        """The host's function that tells who is logged in, if it gave one."""
+        return self.own_load_user or self.registry.load_user
+
+    @property
+    def operator(self) -> Callable[[], Any] | None:
+        """The host's function that tells who may open the dashboard, if it gave one."""
+        return self.own_operator or self.registry.operator
 
 
 def state_of(app: Flask) -> EngageState:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+import click
+from flask import Flask, request
+from flask.cli import AppGroup
 from markupsafe import Markup
 from sqlalchemy.engine import make_url
 
@@ -17,29 +21,56 @@ from ._migrate_guard import protect_host_migrations
 from ._runner import Runner
 from ._state import KEY, EngageState, Registry
 from .capture import hooks
+from .capture.context import Contexts
 from .capture.journal import warn_if_unwritable
 from .capture.recorder import Recorder
+from .capture.writer_thread import warn_without_threads
 from .settings import Settings
 from .store.engine import Database
 from .store.ready import Readiness
 
 
+class _Commands(AppGroup):
+    """``flask engage …``, whose commands are imported by the shell that wants one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._found().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._found().get_command(ctx, cmd_name)
+
+    def _found(self) -> click.Group:
+        from .cli import group
+
+        return group
+
+
 def attach(
-    app: Flask, db: Any, user_model: type[Any] | None, registry: Registry, clock: Clock
+    app: Flask,
+    db: Any,
+    user_model: type[Any] | None,
+    registry: Registry,
+    clock: Clock,
+    load_user: Callable[[], Any] | None = None,
+    operator: Callable[[], Any] | None = None,
 ) -> EngageState:
-    """Give `app` its extension. Touches no database and starts no thread."""
+    """Give `app` its extension. Touches no database and starts no thread.
+
+    `load_user` and `operator` are this app's own, before those of the registry.
+    """
     settings = Settings.from_config(app.config)
-    state = _make_state(app, db, user_model, registry, settings, AppClock(clock))
+    made = _make_state(app, db, user_model, registry, settings, AppClock(clock))
+    state = replace(made, own_load_user=load_user, own_operator=operator)
     app.extensions[KEY] = state
     app.jinja_env.globals["engage_widget"] = lambda: _widget_tag(state)
     if settings.ENABLED:
         if settings.CAPTURE_MODE == "journal":
             warn_if_unwritable(_journal_base(app, settings))
+        if settings.CAPTURE_MODE != "sync" or settings.SCHEDULER == "thread":
+            warn_without_threads()
         _register_hooks(app, state)
         _register_endpoints(app, state)
-    from .cli import group
-
-    app.cli.add_command(group)
+    app.cli.add_command(_Commands("engage", help="People, messages and jobs of flask_engage."))
     protect_host_migrations(app)
     return state
 
@@ -62,6 +93,7 @@ def _make_state(
     ready = Readiness(
         lambda: _databases.own_source(app, db, settings), auto_upgrade, settings.TIMEZONE
     )
+    contexts = Contexts(settings)
     recorder = Recorder(
         app=app,
         settings=settings,
@@ -69,6 +101,7 @@ def _make_state(
         guard=guard,
         clock=clock,
         folder=lambda: _journal_folder(app, ready, settings),
+        of_browser=contexts.of_browser,
     )
     runner = Runner(
         lambda: _jobs_of(app),
@@ -85,6 +118,7 @@ def _make_state(
         ready=ready,
         recorder=recorder,
         runner=runner,
+        contexts=contexts,
         host_db=db,
         user_model=user_model,
         clock=clock,
@@ -116,35 +150,13 @@ def _journal_folder(app: Flask, ready: Readiness, settings: Settings) -> Path:
 
 
 def _register_hooks(app: Flask, state: EngageState) -> None:
-    @app.before_request
-    def engage_start_scheduler() -> None:
-        with state.guard.guarded("starting the scheduler"):
-            state.runner.ensure_started()
-
-    # Flask runs these in the reverse order: who is here is decided first, then the tag.
-    @app.after_request
-    def engage_inject(response: Response) -> Response:
-        with state.guard.guarded("placing the widget"):
-            _inject(state, response)
-        return response
-
-    hooks.register(app, state)
-
-
-def _inject(state: EngageState, response: Response) -> None:
-    from .widget.injection import inject
+    from .widget.injection import Injector
 
     settings = state.settings
-    if settings.INJECT_WIDGET == "off":
-        return
-    inject(
-        response,
-        request,
-        prefix=settings.URL_PREFIX,
-        mode=settings.INJECT_WIDGET,
-        recorded=hooks.recorded_user_id() is not None,
-        configured_nonce=settings.CSP_NONCE,
-    )
+    inject: Injector | None = None
+    if settings.INJECT_WIDGET != "off":
+        inject = Injector(settings.URL_PREFIX, settings.INJECT_WIDGET, settings.CSP_NONCE)
+    hooks.register(app, state, inject)
 
 
 def _widget_tag(state: EngageState) -> Markup:

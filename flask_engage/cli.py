@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
+from collections.abc import Iterator
 
 import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
-from . import _operations, _sending
-from ._state import current_state
+from . import _custom_data, _enrichment, _membership, _operations, _sending, _symptoms
+from ._progress import Progress
+from ._state import EngageState, current_state
+from .cli_people import chosen, commands
 from .errors import EngageError
 from .messages.content import Email, InApp
-from .segments.filter import Everyone, Filter
+from .reports.health import health
+from .reports.providers import ProviderSummary
+from .store.activity_rebuild import rebuild_activity
 from .store.migrate import HEAD, schema_state
 from .store.migrate import upgrade as upgrade_tables
 
 _WORKER_LOOKS_SECONDS = 5.0
 
 group = AppGroup("engage", help="People, messages and jobs of flask_engage.")
+
+
+for command in commands:
+    group.add_command(command)
 
 
 def _fail(error: Exception) -> click.ClickException:
@@ -47,10 +55,27 @@ def sync() -> None:
     state = current_state()
     try:
         state.recorder.flush()
-        report = _operations.sync(state)
+        with Progress("users") as progress:
+            report = _operations.sync(state, progress)
     except EngageError as error:
         raise _fail(error) from error
     click.echo(f"{report.users} users are people; {report.gone} newly gone.")
+
+
+@group.command("rebuild-activity")
+@with_appcontext
+def rebuild() -> None:
+    """Count active people anew; cuts days anew too, if ENGAGE_TIMEZONE was changed."""
+    state = current_state()
+    database, zone = state.ready.database(), state.settings.TIMEZONE
+    try:
+        with Progress("people") as progress:
+            found = rebuild_activity(database, zone, progress)
+    except EngageError as error:
+        raise _fail(error) from error
+    state.ready.forget()
+    cut = f"All days are cut in {zone}; " if found.recut else ""
+    click.echo(f"{cut}{found.people} people were ever active; {found.corrected} counts corrected.")
 
 
 @group.command("run-once")
@@ -87,15 +112,41 @@ def worker() -> None:
 
 
 @group.command("refresh")
-@click.argument("name")
+@click.argument("name", required=False)
 @with_appcontext
-def refresh(name: str) -> None:
-    """Compute the attribute NAME for everybody now."""
+def refresh(name: str | None) -> None:
+    """Compute the attribute NAME for everybody now; without NAME, list what there is.
+
+    With the name "enrichment", ask about everybody who is due; with "segments", measure who is in
+    which segment.
+    """
     state = current_state()
     try:
-        click.echo(_operations.refresh(state, name))
+        if name is None:
+            for line in _providers(_custom_data.summaries(state)):
+                click.echo(line)
+            return
+        if name == "enrichment" and name not in state.registry.providers:
+            click.echo(f"{name}: {_enrichment.enrich_now(state)}")
+            return
+        if name == "segments" and name not in state.registry.providers:
+            click.echo(f"{name}: {_membership.measure_now(state)}")
+            return
+        with Progress(name) as progress:
+            report = _custom_data.refresh_now(state, name, progress=progress)
     except (EngageError, LookupError) as error:
         raise _fail(error) from error
+    click.echo(f"{name}: {report}")
+
+
+def _providers(found: list[ProviderSummary]) -> Iterator[str]:
+    if not found:
+        yield "Nothing is registered with @engage.attribute or @engage.attribute_query."
+    for one in found:
+        gives = "" if one.kind == "function" else f" (gives {', '.join(one.attributes) or '?'})"
+        last = f"{one.started_at:%Y-%m-%d %H:%M}" if one.started_at else "never"
+        trouble = f"\t{one.error}" if one.error else ""
+        yield f"{one.name}{gives}\tlast {last}, {one.people} people, {one.state}{trouble}"
 
 
 @group.command("people")
@@ -106,14 +157,16 @@ def refresh(name: str) -> None:
 def people(document: str | None, segment: str | None, limit: int) -> None:
     """List people who match, most recently seen first."""
     state = current_state()
+    # What a process that has just ended left behind belongs to the answer.
+    state.recorder.flush()
     try:
-        chosen = _chosen(document, segment)
-        found = _operations.people(state, chosen)
+        wanted = chosen(document, segment)
+        found = _operations.people(state, wanted)
         count = found.count()
         page = found.page(sort="last_seen", descending=True, limit=limit)
     except EngageError as error:
         raise _fail(error) from error
-    click.echo(f"{count} people: {chosen.describe()}")
+    click.echo(f"{count} people: {wanted.describe()}")
     for person in page.people:
         seen = person.last_seen.strftime("%Y-%m-%d %H:%M") if person.last_seen else "never"
         click.echo(
@@ -149,34 +202,39 @@ def doctor() -> None:
     click.echo(f"app: {app.name}, endpoints under {state.settings.URL_PREFIX}")
     database = state.ready.database()
     click.echo(f"database: {database.engine.url.render_as_string(hide_password=True)}")
-    problems = 0
+    problems: list[str] = []
     try:
         tables = schema_state(database)
         click.echo(f"tables: {tables} (this version works with revision {HEAD})")
-        if tables != "current":
-            problems += 1
-            click.echo("  → run: flask engage upgrade")
+        if tables == "current":
+            with database.read() as session:
+                problems += _symptoms.of_tables(health(session), state.clock())
+        else:
+            problems.append("run: flask engage upgrade")
     except Exception as error:  # noqa: BLE001  (a doctor says whatever it ran into)
-        problems += 1
         click.echo(f"tables: the database does not answer ({type(error).__name__}: {error})")
-    for line in _operations.advice(state):
-        problems += 1
+        problems.append(
+            "The database is away: pages are served, and facts wait in the journal for it."
+        )
+    click.echo(_journal_now(state))
+    problems += _operations.advice(state)
+    for line in problems:
         click.echo(f"  → {line}")
-    click.echo(f"journal: {state.recorder.status()}")
     if problems:
         raise SystemExit(1)
 
 
-def _chosen(document: str | None, segment: str | None) -> Filter:
-    from .segments.words import in_segment
-
-    if document and segment:
-        raise click.UsageError("Give --filter or --segment, not both.")
-    if segment:
-        return in_segment(segment)
-    if document:
-        try:
-            return Filter.from_json(json.loads(document))
-        except json.JSONDecodeError as error:
-            raise click.BadParameter(f"--filter is no JSON: {error}") from error
-    return Everyone()
+def _journal_now(state: EngageState) -> str:
+    """Say in one line how facts are stored and how many wait."""
+    mode = state.settings.CAPTURE_MODE
+    backlog = state.recorder.backlog()
+    if backlog is None:
+        return f"journal: none (ENGAGE_CAPTURE_MODE is {mode!r})"
+    said = f"journal: mode {mode!r}, {state.recorder.status().folder}: "
+    if not backlog.facts:
+        return said + "nothing waits to be stored"
+    return (
+        f"{said}{_symptoms.count(backlog.facts, 'fact')} ({_symptoms.size(backlog.bytes)}) in "
+        f"{_symptoms.count(backlog.files, 'file')} to be stored, the oldest for "
+        f"{_symptoms.duration(backlog.lag_seconds(state.clock()))}"
+    )

@@ -1,34 +1,44 @@
-"""`Engage`: what a host's code talks to. Registrations and wiring; the work is in the rooms."""
+"""`Engage`: what a host's code talks to. Registrations and wiring; the work is in the rooms.
+
+What serving a request does not need is imported in the method that does.
+"""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask
 
-from . import _operations, _sending, _wiring
+from . import _wiring
 from ._clock import Clock, as_utc, utcnow
-from ._state import KEY, AttributeProvider, EngageState, QueryProvider, Registry, state_of
-from .automation.repeat import Once, Repeat
-from .automation.rules import AutoMessage
+from ._registrations import Registrations
+from ._state import KEY, EngageState, state_of
 from .capture import tracked as _capture
-from .errors import InvalidFact, InvalidFilter, InvalidMessage, NotReady
-from .messages.content import Email, EmailTemplate, InApp
-from .people.sync import SyncReport
-from .segments.filter import Everyone, Filter
-from .segments.people import People
+from .capture.identity import app_context
+from .errors import InvalidFilter, InvalidMessage, NotReady
 from .types import AttributeValue, Operator, Person, PropertyValue, UserId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+    from ._wrap import WrappedApp
+    from .automation.repeat import Repeat
+    from .automation.rules import AutoMessage
+    from .messages.content import Email, EmailTemplate, InApp
+    from .people.backfill import BackfillReport
+    from .people.sync import SyncReport
+    from .segments.filter import Filter
+    from .segments.people import People
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_HOUR = timedelta(hours=1)
 
-
-class Engage:
+class Engage(Registrations):
     """One extension, for one app or several; apps share its registrations and nothing else.
 
     Making it does nothing: no database, no thread, no app until :meth:`init_app`.
@@ -50,7 +60,7 @@ class Engage:
         user_model: type[Any] | None = None,
         clock: Clock = utcnow,
     ) -> None:
-        self._registry = Registry()
+        super().__init__()
         self._clock = clock
         self._apps: WeakSet[Flask] = weakref.WeakSet()
         if app is not None:
@@ -70,33 +80,47 @@ class Engage:
         _wiring.attach(app, db, user_model, self._registry, self._clock)
         self._apps.add(app)
 
-    # --- who is here -------------------------------------------------------------------------
+    def wrap(
+        self,
+        wsgi_app: WSGIApplication,
+        load_user: Callable[[WSGIEnvironment], Any] | None = None,
+        *,
+        db: Any = None,
+        user_model: type[Any] | None = None,
+        operator: Callable[[WSGIEnvironment], Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        name: str = "app",
+        root_path: str | Path | None = None,
+    ) -> WrappedApp:
+        """Return `wsgi_app` with capture, widget and dashboard around it, for hosts not in Flask.
 
-    def load_user(self, function: F) -> F:
-        """Register who is logged in on this request (decorator); for hosts without Flask-Login.
+        Requests below ``ENGAGE_URL_PREFIX`` are answered here; all others reach `wsgi_app` as
+        they came, and its answers come back as they are, but for the widget's tag.
 
-        `function` takes nothing and returns the host's user object, or None.
+        :param load_user: given the WSGI environment, returns the host's user object, its id or
+            an :class:`Identity`; None for nobody. From cookies and headers: requests for our
+            own addresses never reach `wsgi_app`.
+        :param db: as for :meth:`init_app`; an engine or a URL.
+        :param operator: given the environment, tells who may open the dashboard.
+        :param config: ``ENGAGE_*`` settings, and ``SECRET_KEY`` for the dashboard.
+        :param name: what the product is called where ``ENGAGE_PRODUCT_NAME`` is not set.
+        :param root_path: where ``instance/`` and ``templates/`` are; default: where it runs.
+        :raises InvalidSettings: naming every ``ENGAGE_*`` key that is wrong.
         """
-        self._registry.load_user = function
-        return function
+        from . import _wrap
 
-    def identify(self, function: F) -> F:
-        """Register what we should know of a user (decorator).
-
-        `function` is given the host's user and returns an :class:`Identity`, or None for
-        somebody who is not to be recorded, such as staff.
-        """
-        self._registry.identify = function
-        return function
-
-    def operator(self, function: F) -> F:
-        """Register who may open the dashboard (decorator). Without it nobody may.
-
-        `function` takes nothing and returns True (an admin) or an :class:`Operator`; anything
-        else denies.
-        """
-        self._registry.operator = function
-        return function
+        app = _wrap.make_flask_app(name, root_path, config or {})
+        _wiring.attach(
+            app,
+            db,
+            user_model,
+            self._registry,
+            self._clock,
+            _wrap.given_environ(load_user),
+            _wrap.given_environ(operator),
+        )
+        self._apps.add(app)
+        return _wrap.WrappedApp(wsgi_app, app)
 
     # --- what they did -----------------------------------------------------------------------
 
@@ -106,13 +130,21 @@ class Engage:
         properties: Callable[..., Mapping[str, PropertyValue]]
         | Mapping[str, PropertyValue]
         | None = None,
+        *,
+        user: Callable[..., Any] | None = None,
     ) -> Callable[[F], F]:
         """Record the event `name` whenever the decorated view succeeds (status below 400).
 
-        :param properties: a mapping, or a function that is given the response.
+        Also for other functions, such as jobs: outside of a request it is recorded when the
+        function returns without raising.
+
+        :param properties: a mapping, or a function that is given the response (outside of a
+            request: what the decorated function returned).
+        :param user: a function that is given the decorated one's arguments and returns whose
+            event it is. Default: in a request who is logged in, elsewhere the argument `user`.
         :raises InvalidFact: if `name` can't be an event's name.
         """
-        return _capture.tracked(self._state_or_none, name, properties)
+        return _capture.tracked(self._state_or_none, name, properties, user=user)
 
     def untracked(self, function: F) -> F:
         """Leave requests to the decorated view out of sightings (decorator)."""
@@ -153,33 +185,6 @@ class Engage:
 
     # --- what they are like ------------------------------------------------------------------
 
-    def attribute(self, name: str, *, every: timedelta = _HOUR) -> Callable[[F], F]:
-        """Register a function from the host's user to one attribute (decorator).
-
-        It is called by a job, every `every`, for each user; never in a page request.
-        """
-        _capture.check_name(name, "attribute")
-
-        def register(function: F) -> F:
-            self._add_provider(AttributeProvider(name, function, every))
-            return function
-
-        return register
-
-    def attribute_query(
-        self, name: str | None = None, *, every: timedelta = _HOUR
-    ) -> Callable[[F], F]:
-        """Register a function that returns one query for everybody (decorator).
-
-        Its first column is the user id, each further column an attribute named by its label.
-        """
-
-        def register(function: F) -> F:
-            self._add_provider(QueryProvider(name or function.__name__, function, every))
-            return function
-
-        return register
-
     def set_attributes(self, values: Mapping[str, AttributeValue], *, user: Any = None) -> bool:
         """Set custom attributes of somebody; None removes. Tells whether the fact is accepted.
 
@@ -192,18 +197,33 @@ class Engage:
         return _capture.increment(self._state, name, by, user=user)
 
     def refresh(self, name: str) -> str:
-        """Compute the attribute or query `name` now, in this thread, for everybody.
+        """Compute an attribute, a query, ``relationship`` or ``segments`` now, for everybody.
+
+        With ``enrichment``, ask the enrichers about everybody who is due.
 
         :returns: a sentence that says how many people and changes.
         :param name: of an attribute, of a query, or of one of a query's columns.
         :raises LookupError: if nothing of that name is registered.
         """
-        return _operations.refresh(self._state, name)
+        from ._custom_data import refresh_now
+
+        if name == "segments" and name not in self._registry.providers:
+            from ._membership import measure_now
+
+            return str(measure_now(self._state))
+        if name == "enrichment" and name not in self._registry.providers:
+            from ._enrichment import enrich_now
+
+            return enrich_now(self._state)
+        return str(refresh_now(self._state, name))
 
     # --- which of them -----------------------------------------------------------------------
 
     def segment(self, name: str, filter: Filter) -> Filter:
         """Give `filter` a name, under which other filters and messages can use it."""
+        from . import _operations
+        from .segments.filter import Filter
+
         if not isinstance(filter, Filter):
             raise InvalidFilter(f"segment {name!r} got {filter!r}; give a filter.")
         if not str(name).strip():
@@ -215,6 +235,9 @@ class Engage:
 
     def people(self, filter: Filter | None = None) -> People:
         """Return the people who match `filter` (default: everyone), asked when it is used."""
+        from . import _operations
+        from .segments.filter import Everyone
+
         state = self._state
         return _operations.people(state, Everyone() if filter is None else filter)
 
@@ -236,6 +259,9 @@ class Engage:
         :raises InvalidMessage: if the words can't be rendered for somebody, or `to` is nobody.
         :raises NotReady: if the database is away.
         """
+        from . import _sending
+        from .messages.content import Email, EmailTemplate, InApp
+
         if not isinstance(message, (InApp, Email, EmailTemplate)):
             raise InvalidMessage(f"send() got {message!r}; give an InApp or an Email.")
         return _sending.send(self._state, message, to, key)
@@ -260,6 +286,10 @@ class Engage:
         :param priority: rules with a higher one are evaluated first.
         :raises InvalidMessage: if something of it can't work.
         """
+        from . import _operations
+        from .automation.repeat import Once
+        from .automation.rules import AutoMessage
+
         rule = AutoMessage(
             name=name,
             to=to,
@@ -287,7 +317,37 @@ class Engage:
 
         :raises NotReady: without ``user_model``, or with the database away.
         """
+        from . import _operations
+
         return _operations.sync(self._state)
+
+    def backfill(
+        self,
+        query: Any,
+        *,
+        key: str,
+        seen: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> BackfillReport:
+        """Make events of years of the host's history, each row once, for ever.
+
+        Killed at any moment and run again, it goes on; run again next year, it adds what is new.
+        On a terminal it shows a bar. Receivers of signals hear nothing of it.
+
+        :param query: a select: the user's id, when it was, the event's name; each further column
+            is a property named by its label. Times without a zone are UTC. An index on the time
+            makes it faster.
+        :param key: names this history. Rows of the same content under one key are as many
+            events as there are rows.
+        :param seen: each row also says that the person was here then: sessions, first and last
+            seen and active days follow.
+        :param progress: called with (done, total) as it goes on, in place of the bar.
+        :raises InvalidFact: if `query` is no such select, or `key` can't be a name.
+        :raises NotReady: with the database away; run it again, and it goes on.
+        """
+        from . import _operations
+
+        return _operations.backfill(self._state, query, key, seen=seen, progress=progress)
 
     def run_due(self, now: datetime | None = None) -> dict[str, str | int]:
         """Do everything that is due, in this thread; return what was done, by job.
@@ -295,6 +355,8 @@ class Engage:
         :param now: the moment to take for now (aware); default: the clock's.
         :raises NotReady: if the database is away.
         """
+        from . import _operations
+
         state = self._state
         moment = state.clock() if now is None else as_utc(now, what="now")
         return _operations.run_due(state, moment)
@@ -313,17 +375,14 @@ class Engage:
 
     def _state_or_none(self) -> EngageState | None:
         """Return the state of the current app, or of the only app there is."""
-        if has_app_context():
-            return current_app.extensions.get(KEY)
+        try:
+            found: EngageState | None = app_context().app.extensions.get(KEY)
+        except (LookupError, RuntimeError):
+            found = None  # there is no app context
+        if found is not None:
+            return found
         apps = list(self._apps)
         return state_of(apps[0]) if len(apps) == 1 else None
-
-    def _add_provider(self, provider: AttributeProvider | QueryProvider) -> None:
-        if provider.name in self._registry.providers:
-            raise InvalidFact(f"There is an attribute {provider.name!r} already.")
-        if provider.every <= timedelta(0):
-            raise InvalidFact(f"every={provider.every!r}: expected a duration above 0.")
-        self._registry.providers[provider.name] = provider
 
 
 __all__ = ["Engage", "Operator", "Person", "UserId"]

@@ -49,6 +49,20 @@ class Settings:
         None, "What the host's product is called in our pages; default: the app's name."
     )
     TIMEZONE: str = _setting("UTC", "IANA time zone in which days are cut.")
+    WEEK_START: Literal["monday", "sunday", "saturday"] = _setting(
+        "monday", "Day with which the dashboard's calendars and weeks begin."
+    )
+    CORE_EVENTS: tuple[str, ...] | None = _setting(
+        None, "Names of the events that count for the relationship score; default: all of them."
+    )
+    SEGMENT_SECONDS: int = _setting(
+        3600, "How often it is measured who is in which segment.", unit="seconds"
+    )
+    SEGMENT_HISTORY_DAYS: int = _setting(
+        365,
+        "How long it is kept who entered and left segments, and which tags were taken off whom.",
+        unit="days",
+    )
 
     CAPTURE_MODE: Literal["journal", "sync", "memory"] = _setting(
         "journal",
@@ -81,6 +95,61 @@ class Settings:
     )
     RESPECT_DNT: bool = _setting(
         False, "Records nobody whose browser sends `DNT: 1` or `Sec-GPC: 1`."
+    )
+    CONSENT: Callable[[Any], bool] | None = _setting(
+        None,
+        "Given the request; records nothing of it unless the answer is true. Default: no question.",
+    )
+    SEEN_BY_API: bool = _setting(
+        False,
+        "Counts requests that log in by an `Authorization` header as sightings. By default they "
+        "are a program's: their events are recorded, but nobody was here.",
+    )
+    STORE_IP: Literal["none", "truncated", "full"] = _setting(
+        "none",
+        "Whether a session keeps the address it came from: not at all, cut to /24 (IPv4) and /48 "
+        "(IPv6), or whole.",
+    )
+    COUNTRY_HEADER: str | None = _setting(
+        None,
+        "Header in which your proxy names the visitor's country, for example CF-IPCountry. Set "
+        "it only if the proxy always sets or removes it.",
+    )
+    GEOIP_DATABASE: str | None = _setting(
+        None,
+        "Path of a MaxMind file (.mmdb) that tells the country of an address; needs the extra "
+        "`geo`.",
+    )
+    ENRICH_FULLCONTACT_KEY: str | None = _setting(
+        None,
+        "Key of FullContact's person API. With it their email address is sent there, by a job, to "
+        "learn more of people. Needs the extra `enrich`.",
+    )
+    ENRICH_FULLCONTACT_URL: str = _setting(
+        "https://api.fullcontact.com/v3", "Where FullContact's API is."
+    )
+    ENRICH_FULLCONTACT_PER_HOUR: int = _setting(
+        600, "Requests to FullContact in an hour, at most.", unit="requests"
+    )
+    ENRICH_GRAVATAR: bool = _setting(
+        False,
+        "Asks Gravatar for people's profiles and pictures, by the SHA-256 of their address. Needs "
+        "the extra `enrich`.",
+    )
+    ENRICH_GRAVATAR_KEY: str | None = _setting(
+        None, "Key of Gravatar's API: 900 requests in an hour in place of 90."
+    )
+    ENRICH_GRAVATAR_URL: str = _setting("https://api.gravatar.com/v3", "Where Gravatar's API is.")
+    ENRICH_COMPANY: bool = _setting(
+        False, "Guesses the company from the domain of an email address; nothing is sent."
+    )
+    ENRICH_PLACE: bool = _setting(
+        False,
+        "Looks up city and time zone of a person's newest address in `ENGAGE_GEOIP_DATABASE`; "
+        "needs `ENGAGE_STORE_IP`, a file with cities, and the extra `geo`. Nothing is sent.",
+    )
+    ENRICH_EXPIRY: timedelta = _setting(
+        timedelta(days=90), "How long an answer of an enricher holds.", unit="seconds"
     )
     LAST_SEEN_COLUMN: str | None = _setting(
         None, "Attribute of the host's user model that says when a user was last seen."
@@ -134,6 +203,13 @@ class Settings:
             problems.append("ENGAGE_SMTP_URL is missing, but ENGAGE_MAIL_TRANSPORT is 'smtp'.")
         if values.get("SMTP_URL") and not values.get("MAIL_FROM"):
             problems.append("ENGAGE_MAIL_FROM is missing: mail needs a sender.")
+        if values.get("ENRICH_PLACE") and (
+            values.get("STORE_IP") == "none" or not values.get("GEOIP_DATABASE")
+        ):
+            problems.append(
+                "ENGAGE_ENRICH_PLACE needs ENGAGE_GEOIP_DATABASE, and ENGAGE_STORE_IP to keep "
+                "'truncated' or 'full' addresses."
+            )
         if problems:
             raise InvalidSettings("These settings can't be used:\n- " + "\n- ".join(problems))
         return cls(**values)
@@ -208,6 +284,13 @@ def _base_url(value: Any) -> str | None:
     return str(value).rstrip("/")
 
 
+def _service_url(value: Any) -> str:
+    found = _base_url(value)
+    if found is None:
+        raise ValueError("expected an address such as 'https://api.example.com'.")
+    return found
+
+
 def _timezone(value: Any) -> str:
     try:
         ZoneInfo(value)
@@ -220,6 +303,16 @@ def _positive(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise ValueError("expected a whole number above 0.")
     return value
+
+
+def _names_or_none(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Collection):
+        raise ValueError("expected a list of event names, or None.")
+    if not all(isinstance(name, str) and name for name in value):
+        raise ValueError("expected a list of event names, or None.")
+    return tuple(sorted(value))
 
 
 def _exclude(value: Any) -> Any:
@@ -275,14 +368,32 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "BASE_URL": _base_url,
     "PRODUCT_NAME": _text_or_none,
     "TIMEZONE": _timezone,
+    "WEEK_START": _one_of("monday", "sunday", "saturday"),
+    "CORE_EVENTS": _names_or_none,
     "CAPTURE_MODE": _one_of("journal", "sync", "memory"),
     "JOURNAL_DIR": lambda value: None if value is None else str(value),
+    "SEGMENT_SECONDS": _positive,
+    "SEGMENT_HISTORY_DAYS": _positive,
     "JOURNAL_MAX_BYTES": _positive,
     "FLUSH_INTERVAL": _duration,
     "SESSION_IDLE": _duration,
     "SESSION_MAX": _duration,
     "EXCLUDE": _exclude,
     "RESPECT_DNT": _boolean,
+    "CONSENT": _callable_or_none,
+    "SEEN_BY_API": _boolean,
+    "STORE_IP": _one_of("none", "truncated", "full"),
+    "COUNTRY_HEADER": _text_or_none,
+    "GEOIP_DATABASE": lambda value: None if value is None else str(value),
+    "ENRICH_FULLCONTACT_KEY": _text_or_none,
+    "ENRICH_FULLCONTACT_URL": _service_url,
+    "ENRICH_FULLCONTACT_PER_HOUR": _positive,
+    "ENRICH_GRAVATAR": _boolean,
+    "ENRICH_GRAVATAR_KEY": _text_or_none,
+    "ENRICH_GRAVATAR_URL": _service_url,
+    "ENRICH_COMPANY": _boolean,
+    "ENRICH_PLACE": _boolean,
+    "ENRICH_EXPIRY": _duration,
     "LAST_SEEN_COLUMN": _text_or_none,
     "INJECT_WIDGET": _inject,
     "CSP_NONCE": _callable_or_none,

@@ -22,6 +22,13 @@ event_tracked = _namespace.signal("event_tracked")
 attribute_changed = _namespace.signal("attribute_changed")
 """An attribute has a new value. ``user_id: str``, ``name: str``, ``value``, ``old``."""
 
+segment_entered = _namespace.signal("segment_entered")
+"""Somebody is in a segment who was not when it was last measured. ``user_id: str | None``,
+``public_id: str``, ``segment: str``, ``at: datetime``."""
+
+segment_left = _namespace.signal("segment_left")
+"""Somebody is in a segment no more. ``user_id``, ``public_id``, ``segment``, ``at``."""
+
 message_sent = _namespace.signal("message_sent")
 """A message left for somebody. ``user_id: str``, ``source: str``, ``channel: str``."""
 

@@ -26,7 +26,7 @@ from . import _operations
 from ._clock import as_utc, utcnow
 from ._state import EngageState, state_of
 from .automation.rules import AutoMessage, source_of
-from .capture.identity import user_id_of
+from .capture.who import user_id_of
 from .segments.filter import Filter
 from .store.outbox import outbox_mails, sources_sent_to
 from .store.person import person_id_of

@@ -35,6 +35,29 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """What an enricher knows of somebody. Nothing in it has to be known."""
+
+    job_title: str | None = None
+    company: str | None = None
+    company_domain: str | None = None
+    location: str | None = None
+    """In words, for people to read."""
+    country: str | None = None
+    """Two letters."""
+    city: str | None = None
+    timezone: str | None = None
+    """As IANA names it."""
+    bio: str | None = None
+    links: tuple[str, ...] = ()
+    """Addresses with http or https; others are left out."""
+    avatar_url: str | None = None
+    """Where a picture is. It is fetched once by a job, and shown from our own store."""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    """Whatever else is to be filtered by."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """Somebody who may open the dashboard."""
 

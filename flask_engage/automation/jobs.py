@@ -18,6 +18,13 @@ from ..store.lease import jobs_at_rest, note_job_end, note_job_start
 from ..store.trouble import is_passing
 from .lease import Fence, LeaseLost
 
+
+class Unfinished(str):
+    """What a job says that has only made room for others, and wants its next turn soon."""
+
+    __slots__ = ()
+
+
 RETRY = timedelta(minutes=1)
 """A job that failed, or whose process died, gets its next turn no later than this."""
 
@@ -98,6 +105,10 @@ def _place(job: Job) -> str:
     return f"the job {job.name!r}"
 
 
+def _pause(job: Job, result: str | None) -> timedelta:
+    return timedelta(0) if isinstance(result, Unfinished) else job.period
+
+
 def _run(
     job: Job,
     database: Database,
@@ -130,7 +141,7 @@ def _run(
             job.name,
             now=clock(),
             duration=duration,
-            again_in=job.period if error is None else soon,
+            again_in=_pause(job, result) if error is None else soon,
             result=result,
             error=error,
             fenced=fenced,

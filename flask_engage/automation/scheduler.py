@@ -7,7 +7,6 @@ turns themselves are rows in our database, so nothing is lost with a process.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 from sqlalchemy.exc import SQLAlchemyError
 
 from .._clock import Clock, utcnow
+from .._ending import END_SECONDS, stop_at_exit
 from .._guard import Guard
 from ..errors import NotReady
 from ..store.engine import Database
@@ -31,7 +31,7 @@ __all__ = ["Job", "Scheduler"]
 _log = logging.getLogger("flask_engage")
 
 TICK_EVERY = timedelta(seconds=1)
-STOP_SECONDS = 2.0
+STOP_SECONDS = END_SECONDS
 """At exit we hold up nobody for longer."""
 LONGEST_PAUSE_SECONDS = 6.0
 """After errors the lease is asked for at growing distances up to this, so that work goes on
@@ -116,6 +116,11 @@ class Scheduler:
         self._pid = None
         self._reset()
 
+    def begin_to_stop(self) -> None:
+        """Begin no new work."""
+        if self.running:
+            self._stopping.set()
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Begin no new work, give a running job a moment, let go of the lease.
 
@@ -135,7 +140,6 @@ class Scheduler:
             releasing.join(max(0.0, deadline - time.monotonic()))
             self._working.release()
         lease.give_up()
-        atexit.unregister(self.stop)
 
     @property
     def running(self) -> bool:
@@ -156,7 +160,7 @@ class Scheduler:
         self._lease = Lease(self._ready.require)
         self._background = _background({"keep": self._keep, "tick": self._tick})
         self._background.start()
-        atexit.register(self.stop)
+        stop_at_exit(self, by_itself=False)
 
     def _wake(self) -> None:
         """Make both appointments anew, now."""

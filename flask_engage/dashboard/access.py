@@ -5,16 +5,17 @@ To everybody else it does not exist: they get what an unknown address gets.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast, get_args
 
-from flask import g, request
+from flask import g
 from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 
 from .._state import EngageState
 from ..capture.identity import current_identity
-from ..types import Operator
+from ..types import Operator, Role
 
+_ROLES: Final = get_args(Role)
 _NOBODY_IN_PARTICULAR = "operator"
 """The id of an admin of whom the host only says that they may."""
 
@@ -22,11 +23,11 @@ _NOBODY_IN_PARTICULAR = "operator"
 def operator_now(state: EngageState) -> Operator | None:
     """Return who is at the dashboard on this request, or None if they may not be.
 
-    Exactly ``True`` makes an admin; an :class:`Operator` is what it says. Anything else that
-    the host's callable returns or raises denies. The host's session keeps its marks when it
-    does, so that the answer carries no header that another unknown address would not.
+    Exactly ``True`` makes an admin; an :class:`Operator` of a known role is what it says. Anything
+    else that the host's callable returns or raises denies. The host's session keeps its marks when
+    it does, so that the answer carries no header that another unknown address would not.
     """
-    ask = state.registry.operator
+    ask = state.operator
     if ask is None:
         return None
     session = getattr(request_ctx, "_session", None)
@@ -36,7 +37,7 @@ def operator_now(state: EngageState) -> Operator | None:
         answer = ask()
     if answer is True:
         return _admin(state)
-    if isinstance(answer, Operator):
+    if isinstance(answer, Operator) and answer.role in _ROLES:
         return answer
     if session is not None and marks is not None:
         session.accessed, session.modified = marks
@@ -72,21 +73,3 @@ def is_let_in() -> bool:
 def hide() -> NotFound:
     """Return what an unknown address raises."""
     return NotFound()
-
-
-def hides_routing(state: EngageState, paths: tuple[str, ...]) -> bool:
-    """Tell whether a failed routing of this request would give the dashboard away.
-
-    A wrong method is answered 405 and a doubled slash with a redirect, but only where there
-    is something. `paths` are those of the other blueprints under our prefix, which are public.
-    """
-    failure = request.routing_exception
-    if failure is None or isinstance(failure, NotFound):
-        return False
-    prefix = state.settings.URL_PREFIX
-    path = request.path
-    if path != prefix and not path.startswith(f"{prefix}/"):
-        return False
-    if path.startswith(tuple(f"{prefix}{other}/" for other in paths)):
-        return False
-    return operator_now(state) is None

@@ -1,4 +1,4 @@
-"""Our own files: a stylesheet, drawings, a few small scripts."""
+"""Our own files: stylesheets, drawings, a few small scripts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,33 @@ from .._state import EngageState, current_state
 from . import csrf, pages
 
 _TYPES: Final = {
-    "dashboard.css": "text/css; charset=utf-8",
+    "tokens.css": "text/css; charset=utf-8",
+    "base.css": "text/css; charset=utf-8",
+    "components.css": "text/css; charset=utf-8",
+    "pages.css": "text/css; charset=utf-8",
+    "design.css": "text/css; charset=utf-8",
+    "builder.css": "text/css; charset=utf-8",
+    "people.css": "text/css; charset=utf-8",
+    "person.css": "text/css; charset=utf-8",
     "preview.css": "text/css; charset=utf-8",
+    "transfer.css": "text/css; charset=utf-8",
     "icons.svg": "image/svg+xml",
     "heart.svg": "image/svg+xml",
     "dashboard.js": "text/javascript; charset=utf-8",
+    "over.js": "text/javascript; charset=utf-8",
+    "chart.js": "text/javascript; charset=utf-8",
+    "palette.js": "text/javascript; charset=utf-8",
+    "builder.js": "text/javascript; charset=utf-8",
+    "bulk.js": "text/javascript; charset=utf-8",
+    "chosen.js": "text/javascript; charset=utf-8",
     "people.js": "text/javascript; charset=utf-8",
+    "segments.js": "text/javascript; charset=utf-8",
+    "person.js": "text/javascript; charset=utf-8",
     "compose.js": "text/javascript; charset=utf-8",
+    "early.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
+    "transfer.js": "text/javascript; charset=utf-8",
+    "unfinished.js": "text/javascript; charset=utf-8",
     "theme.js": "text/javascript; charset=utf-8",
 }
 _YEAR: Final = 365 * 24 * 3600

@@ -23,19 +23,29 @@ def note_in(
 ) -> None:
     """Write down a change by the operator of this request, in the transaction of the change."""
     who, now = operator(), state.clock()
+    operator_id = _storable(str(who.id))[:255]
     note_operator(
         session,
-        operator_id=str(who.id)[:255],
-        name=who.name[:255],
-        email=who.email,
+        operator_id=operator_id,
+        name=_storable(who.name)[:255],
+        email=_storable(who.email)[:320] if who.email else None,
         role=who.role,
         now=now,
     )
     write_audit(
         session,
-        operator_id=str(who.id)[:255],
+        operator_id=operator_id,
         action=action,
-        target=target,
-        detail=detail,
+        target=_storable(target),
+        detail=_storable(detail),
         now=now,
     )
+
+
+def _storable(value: Any) -> Any:
+    """Return what was asked for so that every database takes it: a search may have any sign."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, (list, tuple)) else value

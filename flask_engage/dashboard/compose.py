@@ -13,7 +13,7 @@ from .._state import EngageState, current_state
 from ..errors import InvalidFilter, InvalidMessage
 from ..messages.content import message_of
 from ..segments.filter import Filter
-from ..segments.people import person_by_public_id
+from ..segments.people import people_by_public_id
 from ..store.content import latest_content
 from ..types import Person
 from . import csrf
@@ -26,7 +26,7 @@ from .language import gettext as _
 from .language import ngettext
 from .pages import filter_text, fragment, page, to
 
-_MOST_NAMED = 200
+_MOST_NAMED = 1_000
 """People who can be chosen one by one; more are better described by a filter."""
 _NAMES_SHOWN = 3
 
@@ -66,6 +66,11 @@ def show() -> AnyResponse:
     return _form(state, audience, draft, asks=action == "review")
 
 
+def open_for(state: EngageState, public_ids: Sequence[str]) -> AnyResponse:
+    """Show the empty form for people who are too many to stand in an address."""
+    return _form(state, _named(state, public_ids), Draft(), written=False)
+
+
 def preview() -> AnyResponse:
     """Return the message in the form as the reader will see it, and what is wrong with it."""
     if request.method != "POST":
@@ -80,9 +85,15 @@ def preview() -> AnyResponse:
 
 
 def _form(
-    state: EngageState, audience: Audience, draft: Draft, *, asks: bool = False, problem: str = ""
+    state: EngageState,
+    audience: Audience,
+    draft: Draft,
+    *,
+    asks: bool = False,
+    problem: str = "",
+    written: bool | None = None,
 ) -> Response:
-    written = request.method == "POST"
+    written = request.method == "POST" if written is None else written
     if written and draft.is_blank:
         draft.problems["body"] = _("The message says nothing yet: write a text.")
     document = _document(draft, audience)
@@ -163,7 +174,7 @@ def _audience(state: EngageState) -> Audience | None:
     :raises InvalidFilter: if they can't be read, or there are none.
     """
     given = request.form if request.method == "POST" else request.args
-    named = [name for name in given.getlist("to") if name]
+    named = [name for name in (*given.getlist("to"), *given.get("ids", "").split()) if name]
     if named:
         return _named(state, named)
     text = given.get("filter")
@@ -187,8 +198,8 @@ def _named(state: EngageState, public_ids: Sequence[str]) -> Audience:
             f"to: {len(public_ids)} people; choose up to {_MOST_NAMED}, or use a filter."
         )
     with state.ready.require().read() as session:
-        found = [person_by_public_id(session, name) for name in dict.fromkeys(public_ids)]
-    people = tuple(person for person in found if person is not None)
+        found = people_by_public_id(session, public_ids)
+    people = tuple(found[name] for name in dict.fromkeys(public_ids) if name in found)
     if not people:
         raise InvalidFilter("to: there is nobody of these ids; they may have been deleted.")
     return Audience(len(people), _sentence(people), people[0], people=people)

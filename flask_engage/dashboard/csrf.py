@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Request, Response, g, request
@@ -28,8 +29,11 @@ MIN_SECRET_BYTES = 16
 _SALT = "engage.csrf"
 _FORM_SALT = "engage.form"
 _ASSET_SALT = "engage.asset"
+_WORK_SALT = "engage.work"
+_OUTCOME_SALT = "engage.outcome"
 _COOKIE_LENGTH = 43
 _LONGEST_TOKEN = 512
+_LONGEST_WORK = 256 * 1024
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
@@ -101,6 +105,36 @@ def read_form_key(state: EngageState, operator: Operator, signed: str) -> str | 
     except (BadData, ValueError, TypeError):
         return None
     return str(key) if owner == str(operator.id) else None
+
+
+# --- work that goes on over several requests ------------------------------------------------------
+
+
+def sign_work(
+    state: EngageState, operator: Operator, work: Mapping[str, Any], *, is_over: bool = False
+) -> str:
+    """Return what `work` is and how far it is as text that only this operator can give back.
+
+    :param is_over: it is told only, or taken back: nobody can go on with it.
+    """
+    return str(_work_serializer(state, is_over).dumps([work, str(operator.id)]))
+
+
+def read_work(
+    state: EngageState, operator: Operator, signed: str, *, is_over: bool = False
+) -> dict[str, Any] | None:
+    """Return the work that was signed so for this operator, or None if it wasn't."""
+    if not 0 < len(signed) <= _LONGEST_WORK or not signed.isascii():
+        return None
+    try:
+        work, owner = _work_serializer(state, is_over).loads(signed)
+    except (BadData, ValueError, TypeError):
+        return None
+    return dict(work) if owner == str(operator.id) and isinstance(work, dict) else None
+
+
+def _work_serializer(state: EngageState, is_over: bool) -> URLSafeSerializer:
+    return _serializer(state, _OUTCOME_SALT if is_over else _WORK_SALT)
 
 
 # --- addresses that prove themselves -------------------------------------------------------------

@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ..errors import InvalidFilter
 from ..segments.filter import AllOf, Everyone, Filter, Not
-from .filter_form import form_of
-from .filter_tree import Path, group_of, negated, path_text, replaced, switched
+from .filter_back import form_of
+from .filter_tree import DEEPEST, Path, group_of, negated, path_text, replaced, switched
 
 LONGEST_FILTER = 16_384
 """Characters of a filter in an address; servers refuse longer ones anyway."""
+
+_UTC = ZoneInfo("UTC")
 
 Link = Callable[[Filter | None], str | None]
 """Gives the address of the list for a filter; None if it has no JSON form."""
@@ -37,6 +40,8 @@ class Chip:
     is_all: bool = True
     switch: str | None = None
     """Of a group: the address with all and any exchanged."""
+    beside: str | None = None
+    """``all`` or ``any``: how a condition that is put beside this one joins it; none: too deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Bar:
     text: str = ""
     """The filter as it stands in the address; empty for everybody."""
     is_everyone: bool = True
+    can_group: bool = False
+    """Whether there are conditions to choose that can be put into a group of their own."""
 
 
 def read_filter_text(text: str | None, segments: Any) -> Filter:
@@ -73,52 +80,67 @@ def read_filter_text(text: str | None, segments: Any) -> Filter:
     return Filter.from_json(document, segments)
 
 
-def bar_of(wanted: Filter, link: Link, text: str) -> Bar:
-    """Return `wanted` as the bar shows it."""
+def bar_of(wanted: Filter, link: Link, text: str, zone: ZoneInfo = _UTC) -> Bar:
+    """Return `wanted` as the bar shows it.
+
+    :param zone: in which days begin, here and in the forms.
+    """
     if isinstance(wanted, Everyone):
-        return Bar(wanted.describe())
+        return Bar(wanted.describe(zone))
+    maker = _Maker(wanted, link, zone)
+    sentence = wanted.describe(zone)
     group = None if isinstance(wanted, Not) else group_of(wanted)
     if group is None:
-        chips: tuple[Chip, ...] = (_chip(wanted, wanted, (), "where", link),)
-        return Bar(wanted.describe(), chips, True, None, text, False)
+        return Bar(sentence, (maker.chip(wanted, (), "where", True),), True, None, text, False)
     is_all = isinstance(group, AllOf)
-    chips = tuple(
-        _chip(wanted, part, (number,), _join(number, is_all), link)
-        for number, part in enumerate(group.parts)
+    return Bar(
+        sentence,
+        maker.chips(group.parts, (), is_all),
+        is_all,
+        link(switched(wanted, ())),
+        text,
+        False,
+        len(group.parts) > 2 or any(group_of(part) is not None for part in group.parts),
     )
-    return Bar(wanted.describe(), chips, is_all, link(switched(wanted, ())), text, False)
 
 
-def _chip(root: Filter, node: Filter, path: Path, join: str, link: Link) -> Chip:
-    group = group_of(node)
-    is_negated = isinstance(node, Not)
-    common: dict[str, Any] = {
-        "path": path_text(path),
-        "join": join,
-        "remove": link(replaced(root, path, None)),
-        "negate": link(negated(root, path)),
-        "is_negated": is_negated,
-    }
-    if group is None:
-        return Chip(text=_clause(node), form=form_of(node), **common)
-    is_all = isinstance(group, AllOf)
-    return Chip(
-        text="",
-        group=tuple(
-            _chip(root, part, (*path, number), _join(number, is_all), link)
-            for number, part in enumerate(group.parts)
-        ),
-        is_all=is_all,
-        switch=link(switched(root, path)),
-        **common,
-    )
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    root: Filter
+    link: Link
+    zone: ZoneInfo
+
+    def chips(self, parts: tuple[Filter, ...], path: Path, is_all: bool) -> tuple[Chip, ...]:
+        return tuple(
+            self.chip(part, (*path, number), _join(number, is_all), is_all)
+            for number, part in enumerate(parts)
+        )
+
+    def chip(self, node: Filter, path: Path, join: str, in_all: bool) -> Chip:
+        group = group_of(node)
+        common: dict[str, Any] = {
+            "path": path_text(path),
+            "join": join,
+            "remove": self.link(replaced(self.root, path, None)),
+            "negate": self.link(negated(self.root, path)),
+            "is_negated": isinstance(node, Not),
+        }
+        if group is None:
+            text = node.describe(self.zone).removeprefix("People ")
+            beside = ("any" if in_all else "all") if len(path) < DEEPEST else None
+            return Chip(text=text, form=form_of(node, self.zone), beside=beside, **common)
+        is_all = isinstance(group, AllOf)
+        return Chip(
+            text="",
+            group=self.chips(group.parts, path, is_all),
+            is_all=is_all,
+            switch=self.link(switched(self.root, path)),
+            beside="all" if is_all else "any",
+            **common,
+        )
 
 
 def _join(number: int, is_all: bool) -> str:
     if number == 0:
         return "where"
     return "and" if is_all else "or"
-
-
-def _clause(node: Filter) -> str:
-    return node.describe().removeprefix("People ")

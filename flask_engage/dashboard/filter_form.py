@@ -1,68 +1,29 @@
-"""Conditions as forms: from what an operator fills in to a filter's part, and back again.
+"""Conditions as forms: from what an operator fills in to a filter's part.
 
-The forms work without a script, so a form's fields are plain texts and say in an error what
-is wrong with which of them.
+The forms work without a script, so a form's fields are plain texts; an error names the field.
+The way back is :mod:`.filter_back`.
 """
 
 from __future__ import annotations
 
-import operator as operators
-from collections.abc import Callable, Mapping
-from datetime import datetime, time, timedelta
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from ..errors import InvalidFilter
-from ..segments.behaviour import Did, Received, did, received
-from ..segments.fields import FIELDS, field_kind
-from ..segments.filter import (
-    Attribute,
-    Compare,
-    Filter,
-    InSegment,
-    IsSet,
-    Not,
-    OneOf,
-    PersonField,
-    Unchanged,
-)
-from ..segments.operands import Operand, attr
-from ..segments.values import Moment, ago, from_now
+from ..segments.behaviour import Did, did, received
+from ..segments.fields import field_kind
+from ..segments.filter import Filter, PersonField, PropertyTest
+from ..segments.operands import Operand, attr, prop
+from ..segments.values import did_you_mean
+from ..segments.visits import VISIT_FIELDS, Visited, bucket, visited
 from ..segments.words import in_segment
+from .filter_asked import UNITS, Asked, ask, kind_meant, number, span, whole
 from .language import gettext as _
 
-#: What can be asked of each kind of value: code, words, and what is filled in beside it.
-OPERATORS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "s": (
-        ("eq", "is", "text"),
-        ("ne", "is not", "text"),
-        ("contains", "contains", "text"),
-        ("lacks", "does not contain", "text"),
-        ("starts", "begins with", "text"),
-        ("in", "is one of", "text"),
-    ),
-    "n": (
-        ("eq", "is", "number"),
-        ("ne", "is not", "number"),
-        ("lt", "is less than", "number"),
-        ("le", "is at most", "number"),
-        ("gt", "is more than", "number"),
-        ("ge", "is at least", "number"),
-    ),
-    "b": (("yes", "is yes", ""), ("no", "is no", "")),
-    "t": (
-        ("older", "more than … days ago", "number"),
-        ("newer", "less than … days ago", "number"),
-        ("before", "before the day", "date"),
-        ("after", "on or after the day", "date"),
-        ("soon", "less than … days from now", "number"),
-        ("later", "more than … days from now", "number"),
-    ),
-    "tags": (("has", "has", "text"), ("lacks", "does not have", "text")),
-}
-ALWAYS = (("set", "is known", ""), ("unset", "is not known", ""))
-ONLY_ATTRIBUTES = (("unchanged", "unchanged for … days", "number"),)
-KINDS = {"s": "text", "n": "number", "b": "yes or no", "t": "time", "tags": "tags"}
+ONLY_ATTRIBUTES = (("unchanged", "unchanged for …", "span"),)
+TESTS = 6
+"""Conditions on one event or visit that a form has room for."""
 
 FIELD_WORDS = {
     "last_seen": "Last seen",
@@ -75,6 +36,7 @@ FIELD_WORDS = {
     "utm_medium": "UTM medium",
     "utm_campaign": "UTM campaign",
     "relationship": "Hearts",
+    "hits": "Pages looked at",
 }
 OUTCOMES = {
     "sent": ("were sent", "were not sent"),
@@ -82,24 +44,15 @@ OUTCOMES = {
     "clicked": ("clicked in", "did not click in"),
     "replied": ("replied to", "did not reply to"),
 }
-_COMPARED: dict[str, Callable[[Any, Any], Filter]] = {
-    "eq": operators.eq,
-    "ne": operators.ne,
-    "lt": operators.lt,
-    "le": operators.le,
-    "gt": operators.gt,
-    "ge": operators.ge,
-}
-_NAMES = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-_YES, _NO = {"yes", "true"}, {"no", "false"}
+BOUNDS = {"at_least": "at least", "at_most": "at most", "exactly": "exactly"}
+WHICH = {"count": "so often", "first": "for the first time", "last": "for the last time"}
+
+_Counted = TypeVar("_Counted", Did, Visited)
 
 
 def field_words(name: str) -> str:
     """Return a person field as the builder calls it."""
     return _(FIELD_WORDS.get(name, name.replace("_", " ").capitalize()))
-
-
-# --- from a form -------------------------------------------------------------------------------
 
 
 def read_condition(
@@ -111,118 +64,121 @@ def read_condition(
     :param zone: in which a day begins.
     :raises InvalidFilter: naming the field that is wrong, and how to mend it.
     """
+    found = _positive(form, kinds, zone)
+    return ~found if form.get("not") else found
+
+
+def _positive(
+    form: Mapping[str, str], kinds: Mapping[str, tuple[str, ...]], zone: ZoneInfo
+) -> Filter:
     match form.get("about", ""):
         case "person":
             name = form.get("field", "")
-            return _asked(Operand(PersonField(name)), field_kind(name), form, zone)
+            kind = field_kind(name)
+            return _filter(ask(Operand(PersonField(name)), kind, Asked.of(form), zone))
         case "attr":
             name = _needed(form, "name", _("the attribute"))
-            operand = attr(name)
-            if form.get("op") == "unchanged":
-                return operand.unchanged_for(days=_days(form))
-            kind = form.get("kind") or _kind_of(kinds.get(name, ()), form)
-            return _asked(operand, kind, form, zone)
+            operand, asked = attr(name), Asked.of(form)
+            if asked.op == "unchanged":
+                return operand.unchanged_for(**span(asked))
+            return _filter(ask(operand, kind_meant(kinds.get(name, ()), asked), asked, zone))
         case "did":
-            return _read_did(form)
+            return _read_did(form, zone)
+        case "visited":
+            return _counted(_narrowed(visited(), form, zone), form)
         case "received":
-            outcome = form.get("outcome", "sent")
-            denied = outcome.startswith("not_")
-            part = received(_needed(form, "message", _("the message")))
-            if outcome.removeprefix("not_") not in OUTCOMES:
-                raise InvalidFilter(f"outcome: {outcome!r:.40} is none of {', '.join(OUTCOMES)}.")
-            found: Filter = getattr(part, outcome.removeprefix("not_"))()
-            return ~found if denied else found
+            return _read_received(form)
+        case "bucket":
+            return _read_bucket(form)
         case "segment":
-            named = in_segment(_needed(form, "segment", _("the segment")))
-            return ~named if form.get("not") else named
+            # Not "segment": that is the one whose people the list shows.
+            return in_segment(_needed(form, "in_segment", _("the segment")))
         case about:
             raise InvalidFilter(
-                f"about: {about!r:.40} is unknown; use person, attr, did, received or segment."
+                f"about: {about!r:.40} is unknown; use person, attr, did, visited, received, "
+                "bucket or segment."
             )
 
 
-def _asked(operand: Operand[Filter], kind: str, form: Mapping[str, str], zone: ZoneInfo) -> Filter:
-    code, raw = form.get("op", ""), form.get("value", "").strip()
-    if code in ("set", "unset"):
-        return operand.is_set() if code == "set" else ~operand.is_set()
-    known = [name for name, *_rest in OPERATORS.get(kind, ())]
-    if code not in known:
-        words = ", ".join(f"“{text}”" for _name, text, _input in OPERATORS.get(kind, ()))
-        raise InvalidFilter(
-            f"op: this is a {KINDS.get(kind, kind)} and can't be asked that; choose {words}, "
-            "“is known” or “is not known”."
-        )
-    match code:
-        case "yes" | "no":
-            return operand == (code == "yes")
-        case "older" | "newer" | "soon" | "later" | "before" | "after":
-            return _at(operand, code, form, zone)
-        case "contains" | "has":
-            return operand.contains(_text(raw))
-        case "lacks":
-            return ~operand.contains(_text(raw))
-        case "starts":
-            return operand.startswith(_text(raw))
-        case "in":
-            texts = [part.strip() for part in raw.split(",") if part.strip()]
-            if not texts:
-                raise InvalidFilter("value: write one or more texts, with commas between them.")
-            return operand.in_(texts)
+def _read_did(form: Mapping[str, str], zone: ZoneInfo) -> Filter:
+    part = _narrowed(did(_needed(form, "event", _("the event"))), form, zone)
+    which = form.get("which", "count")
+    found: Filter
+    match which:
+        case "first" | "last":
+            found = _filter(ask(getattr(part, which), "t", Asked.of(form), zone))
+        case "count":
+            found = _counted(part, form)
         case _:
-            value: str | int | float = _number(raw) if kind == "n" else raw
-            if kind == "s":
-                value = _text(raw)
-            return _COMPARED[code](operand, value)
+            raise InvalidFilter(f"which: {which!r:.40} is none of {', '.join(WHICH)}.")
+    return ~found if form.get("did") == "not" else found
 
 
-def _at(operand: Operand[Filter], code: str, form: Mapping[str, str], zone: ZoneInfo) -> Filter:
-    if code in ("before", "after"):
-        raw = form.get("value", "").strip()
-        try:
-            day = datetime.combine(datetime.fromisoformat(raw).date(), time(), zone)
-        except ValueError:
-            raise InvalidFilter(f"value: {raw!r:.40} is no day; write it as 2026-03-01.") from None
-        return operand < day if code == "before" else operand >= day
-    days = _days(form)
-    match code:
-        case "older":
-            return operand < ago(days=days)
-        case "newer":
-            return operand > ago(days=days)
-        case "soon":
-            return operand < from_now(days=days)
-        case _:
-            return operand > from_now(days=days)
-
-
-def _read_did(form: Mapping[str, str]) -> Filter:
-    part = did(_needed(form, "event", _("the event")))
-    count = _whole(form.get("count", "").strip() or "1", "count")
-    if count != 1:
-        part = part.at_least(count)
+def _narrowed(part: _Counted, form: Mapping[str, str], zone: ZoneInfo) -> _Counted:
+    """Return `part` with the window and the conditions that `form` gives."""
     if form.get("days", "").strip():
-        part = part.within(days=_whole(form["days"].strip(), "days"))
-    return ~part if form.get("did") == "not" else part
+        unit = form.get("days_unit", "").strip() or "days"
+        if unit not in UNITS:
+            raise InvalidFilter(f"days_unit: {unit!r:.40} is none of {', '.join(UNITS)}.")
+        part = part.within(**{unit: whole(form["days"].strip(), "days")})
+    for place in range(1, TESTS + 1):
+        test = _read_test(form, place, isinstance(part, Visited), zone)
+        if test is not None:
+            part = part.where(test)
+    return part
 
 
-def _kind_of(known: tuple[str, ...], form: Mapping[str, str]) -> str:
-    """Return what kind of value is meant: the known one, else what the form looks like."""
-    if len(known) == 1:
-        return known[0]
-    code, raw = form.get("op", ""), form.get("value", "").strip()
-    if code in ("yes", "no"):
-        return "b"
-    if code in ("older", "newer", "soon", "later", "before", "after"):
-        return "t"
-    if code in ("lt", "le", "gt", "ge"):
-        return "n"
-    if code in ("eq", "ne"):
-        try:
-            _number(raw)
-        except InvalidFilter:
-            return "s"
-        return "n"
-    return "s"
+def _read_test(
+    form: Mapping[str, str], place: int, is_visit: bool, zone: ZoneInfo
+) -> PropertyTest | None:
+    name = form.get(f"prop-{place}", "").strip()
+    asked = Asked.of(form, f"-{place}")
+    if not name:
+        if asked.value:
+            raise asked.wrong("prop", _("write the name of the property, or empty the value."))
+        return None
+    if is_visit and name not in VISIT_FIELDS:
+        raise asked.wrong(
+            "prop", f"a visit has no {name!r:.60}: {did_you_mean(name, VISIT_FIELDS)}"
+        )
+    kind = VISIT_FIELDS[name] if is_visit else kind_meant((), asked)
+    found = ask(prop(name), kind, asked, zone)
+    assert isinstance(found, PropertyTest)
+    return found
+
+
+def _counted(part: Did | Visited, form: Mapping[str, str]) -> Filter:
+    bound = form.get("bound") or "at_least"
+    if bound not in BOUNDS:
+        raise InvalidFilter(f"bound: {bound!r:.40} is none of {', '.join(BOUNDS)}.")
+    least = 1 if bound == "at_least" else 0
+    count = whole(form.get("count", "").strip() or "1", "count", least)
+    return part if (bound, count) == ("at_least", 1) else _bounded(part, bound, count)
+
+
+def _bounded(part: Did | Visited, bound: str, count: int) -> Filter:
+    return _filter(getattr(part, bound)(count))
+
+
+def _read_received(form: Mapping[str, str]) -> Filter:
+    outcome = form.get("outcome", "sent")
+    part = received(_needed(form, "message", _("the message")))
+    if outcome.removeprefix("not_") not in OUTCOMES:
+        raise InvalidFilter(f"outcome: {outcome!r:.40} is none of {', '.join(OUTCOMES)}.")
+    found = _filter(getattr(part, outcome.removeprefix("not_"))())
+    return ~found if outcome.startswith("not_") else found
+
+
+def _read_bucket(form: Mapping[str, str]) -> Filter:
+    salt = _needed(form, "salt", _("the lots"))
+    asked = Asked.of(form)
+    low, high = (number(form.get(name, "").strip(), asked, name) for name in ("low", "high"))
+    if not 0 <= low < high <= 100:
+        raise InvalidFilter(
+            f"high: {low} to {high} per cent holds nobody; write two numbers from 0 to 100, the "
+            "smaller first."
+        )
+    return bucket(salt, low, high)
 
 
 def _needed(form: Mapping[str, str], name: str, words: str) -> str:
@@ -232,117 +188,6 @@ def _needed(form: Mapping[str, str], name: str, words: str) -> str:
     return text
 
 
-def _text(raw: str) -> str:
-    if not raw:
-        raise InvalidFilter("value: write a text to compare with, or choose “is known”.")
-    return raw
-
-
-def _number(raw: str) -> int | float:
-    try:
-        return int(raw)
-    except ValueError:
-        pass
-    try:
-        return float(raw)
-    except ValueError:
-        raise InvalidFilter(f"value: {raw!r:.40} is no number; write it as 3 or 2.5.") from None
-
-
-def _days(form: Mapping[str, str]) -> int | float:
-    raw = form.get("value", "").strip()
-    try:
-        days = _number(raw)
-    except InvalidFilter:
-        raise InvalidFilter(f"value: {raw!r:.40} is no number of days; write it as 14.") from None
-    if days < 0:
-        raise InvalidFilter(f"value: {raw!r:.40} days; write a number of days above 0.")
-    return days
-
-
-def _whole(raw: str, name: str) -> int:
-    if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or int(raw) < 1:
-        raise InvalidFilter(f"{name}: {raw!r:.40} is no whole number from 1 up.")
-    return int(raw)
-
-
-# --- back into a form ----------------------------------------------------------------------------
-
-
-def form_of(node: Filter) -> dict[str, str] | None:
-    """Return the form that says `node`, or None if none of the forms can."""
-    denied = isinstance(node, Not)
-    inner = node.part if isinstance(node, Not) else node
-    match inner:
-        case Did(event, "at_least", count, window, ()) if count >= 1:
-            if window is not None and (window % timedelta(days=1) or not window.days):
-                return None
-            days = "" if window is None else str(window.days)
-            answer = "not" if denied else "yes"
-            return _form("did", event=event, did=answer, count=str(count), days=days)
-        case Received(message, outcome):
-            return _form("received", message=message, outcome="not_" * denied + outcome)
-        case InSegment(name):
-            return _form("segment", segment=name, **({"not": "1"} if denied else {}))
-        case Unchanged(name, span) if not denied and not span % timedelta(days=1):
-            return _form("attr", name=name, op="unchanged", value=str(span.days))
-        case IsSet(PersonField() | Attribute() as subject):
-            return _about(subject, "unset" if denied else "set")
-        case OneOf(PersonField() | Attribute() as subject, values) if not denied:
-            texts = [value.content for value in values]
-            if not all(isinstance(text, str) and "," not in text for text in texts) or not texts:
-                return None
-            return _about(subject, "in", ", ".join(map(str, texts)), "s")
-        case Compare(PersonField() | Attribute() as subject, operator, value):
-            found = _asked_of(operator, value.kind, value.content, denied)
-            if found is None:
-                return None
-            return _about(subject, *found, "tags" if _is_tags(subject) else value.kind)
-        case _:
-            return None
-
-
-def _asked_of(operator: str, kind: str, content: Any, denied: bool) -> tuple[str, str] | None:
-    if operator == "contains":
-        return ("lacks" if denied else "contains"), str(content)
-    if denied:
-        return None
-    if operator == "startswith":
-        return "starts", str(content)
-    if kind == "b":
-        return None if operator != "==" else ("yes" if content else "no", "")
-    if kind == "t":
-        return _days_of(operator, content)
-    return (_NAMES[operator], str(content)) if operator in _NAMES else None
-
-
-def _days_of(operator: str, content: Any) -> tuple[str, str] | None:
-    if isinstance(content, Moment):
-        span = abs(content.offset)
-        if span % timedelta(days=1):
-            return None
-        past = content.offset <= timedelta(0)
-        code = {"<": "older" if past else "soon", ">": "newer" if past else "later"}.get(operator)
-        return None if code is None else (code, str(span.days))
-    if isinstance(content, datetime) and content.time() == time():
-        code = {"<": "before", ">=": "after"}.get(operator)
-        return None if code is None else (code, content.date().isoformat())
-    return None
-
-
-def _about(
-    subject: PersonField | Attribute, code: str, value: str = "", kind: str = ""
-) -> dict[str, str]:
-    if isinstance(subject, PersonField):
-        if FIELDS[subject.name] == "tags":
-            code = {"contains": "has"}.get(code, code)
-        return _form("person", field=subject.name, op=code, value=value)
-    return _form("attr", name=subject.name, op=code, value=value, kind=kind)
-
-
-def _is_tags(subject: PersonField | Attribute) -> bool:
-    return isinstance(subject, PersonField) and FIELDS[subject.name] == "tags"
-
-
-def _form(about: str, **fields: str) -> dict[str, str]:
-    return {"about": about, **fields}
+def _filter(found: object) -> Filter:
+    assert isinstance(found, Filter)
+    return found

@@ -10,6 +10,9 @@ from ..errors import InvalidFilter
 from ..segments.filter import AllOf, AnyOf, Everyone, Filter, Not, all_of, any_of
 
 Path = tuple[int, ...]
+
+DEEPEST = 4
+"""Groups within each other that the builder makes; nobody reads more."""
 _LONGEST_PATH = 20
 
 
@@ -75,6 +78,64 @@ def added(node: Filter, new: Filter) -> Filter:
     if isinstance(node, AnyOf):
         return any_of((*node.parts, new))
     return all_of((node, new))
+
+
+def added_at(node: Filter, path: Path, new: Filter, is_all: bool) -> Filter:
+    """Return `node` with `new` beside the part at `path`: all of them or any of them.
+
+    A group takes it in, whatever joins its parts; a condition becomes a group with it.
+    """
+    part = part_at(node, path)
+    group = group_of(part)
+    if group is None:
+        made = all_of((part, new)) if is_all else any_of((part, new))
+    else:
+        made = _like(part, group, (*group.parts, new))
+    return check_levels(_whole(replaced(node, path, made)))
+
+
+def grouped(node: Filter, paths: list[Path], is_all: bool) -> Filter:
+    """Return `node` with the parts at `paths`, which stand beside each other, as one group.
+
+    :raises InvalidFilter: if there are fewer than two, or they stand in different groups.
+    """
+    paths = sorted(set(paths))
+    if len(paths) < 2:
+        raise InvalidFilter("pick: choose two or more conditions that are to be one group.")
+    above = paths[0][:-1]
+    if any(not path or path[:-1] != above for path in paths):
+        raise InvalidFilter("pick: choose conditions that stand in one and the same group.")
+    picked = tuple(part_at(node, path) for path in paths)
+    group = part_at(node, above)
+    around = group_of(group)
+    assert around is not None
+    made = all_of(picked) if is_all else any_of(picked)
+    first, others = paths[0][-1], {path[-1] for path in paths[1:]}
+    parts = tuple(
+        made if number == first else part
+        for number, part in enumerate(around.parts)
+        if number not in others
+    )
+    return check_levels(_whole(replaced(node, above, _like(group, around, parts))))
+
+
+def levels(node: Filter) -> int:
+    """Return how many groups stand within each other in `node` at most."""
+    group = group_of(node)
+    return 0 if group is None else 1 + max(levels(part) for part in group.parts)
+
+
+def check_levels(node: Filter) -> Filter:
+    """Return `node`, if the builder makes groups as deep.
+
+    :raises InvalidFilter: if not, naming the way out.
+    """
+    if levels(node) > DEEPEST:
+        raise InvalidFilter(
+            f"into: groups stand at most {DEEPEST} deep within each other here; save the inner "
+            "part as a segment and ask for that."
+        )
+    return node
 
 
 def negated(node: Filter, path: Path) -> Filter:

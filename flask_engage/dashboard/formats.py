@@ -15,6 +15,7 @@ DASH = "–"
 """Stands for "not set"; a zero is a 0."""
 _TINTS = 6
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 _MONTH, _YEAR = 60, 730
 """Days from which ages are told in months and in years."""
 
@@ -26,6 +27,15 @@ def number(value: float | None) -> str:
     if value != int(value):
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     return f"{int(value):,}"
+
+
+def counted(count: Any) -> str:
+    """Return a :class:`~flask_engage.segments.counting.Count` of people in words."""
+    if count.is_exact:
+        return ngettext("%(n)s person", "%(n)s people", count.number) % {"n": number(count.number)}
+    if not count.number:
+        return _("too many to count quickly")
+    return _("more than %(n)s people") % {"n": number(count.number)}
 
 
 def share(part: int, whole: int) -> str:
@@ -61,11 +71,21 @@ def length(span: timedelta) -> str:
     )
 
 
+def took(span: timedelta) -> str:
+    """Return how long work took, such as ``12 ms``, ``3.4 s`` or ``2 h 5 min``."""
+    seconds = span.total_seconds()
+    if seconds < 1:
+        return _("%(n)s ms") % {"n": round(1000 * seconds)}
+    return _("%(n)s s") % {"n": f"{seconds:.1f}"} if seconds < 10 else length(span)
+
+
 def age(moment: datetime | None, now: datetime) -> str:
     """Return how long ago `moment` was, or how long it is until then, in one unit."""
     if moment is None:
         return DASH
     span = now - moment
+    if timedelta(minutes=-1) < span < timedelta(0):
+        return _("in a moment")
     if span < timedelta(0):
         return _("in %(age)s") % {"age": _unit(-span)}
     return _("just now") if span < timedelta(minutes=1) else _("%(age)s ago") % {"age": _unit(span)}
@@ -94,25 +114,61 @@ def _unit(span: timedelta) -> str:
     return ngettext("%(n)s year", "%(n)s years", years) % {"n": years}
 
 
+def local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return a moment in `zone`; in UTC where no calendar has it there, as at the end of 9999.
+
+    Many an app says by such a date that something never ends.
+    """
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
+
+
 def day(moment: Any, zone: ZoneInfo) -> str:
     """Return a date such as ``3 Sep 2024``; a dash for none."""
     if moment is None:
         return DASH
-    local = moment.astimezone(zone) if isinstance(moment, datetime) else moment
-    return f"{local.day} {_(_MONTHS[local.month - 1])} {local.year}"
+    at = local(moment, zone) if isinstance(moment, datetime) else moment
+    return f"{at.day} {_(_MONTHS[at.month - 1])} {at.year}"
+
+
+def month(first: Any) -> str:
+    """Return a month such as ``Sep 2024``."""
+    return f"{month_name(first.month)} {first.year}"
+
+
+def month_name(number: int) -> str:
+    """Return the short name of a month, from 1."""
+    return _(_MONTHS[number - 1])
+
+
+def long_day(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Return a date with its weekday, or what it is called these days: ``Today``."""
+    date, today = local(moment, zone).date(), now.astimezone(zone).date()
+    if date == today:
+        return _("Today")
+    if date == today - timedelta(days=1):
+        return _("Yesterday")
+    return f"{_(_WEEKDAYS[date.weekday()])}, {day(date, zone)}"
+
+
+def days_later(moment: Any, days: int) -> Any:
+    """Return a date or time so many days later; none stays none."""
+    return moment + timedelta(days=days) if moment is not None and days else moment
 
 
 def exact(moment: datetime | None, zone: ZoneInfo) -> str:
     """Return date and time with the zone; a dash for none."""
     if moment is None:
         return DASH
-    local = moment.astimezone(zone)
-    return f"{day(moment, zone)}, {local:%H:%M:%S} {local.tzname()}"
+    at = local(moment, zone)
+    return f"{day(moment, zone)}, {at:%H:%M:%S} {at.tzname()}"
 
 
 def clock(moment: datetime, zone: ZoneInfo) -> str:
     """Return the time of day."""
-    return f"{moment.astimezone(zone):%H:%M}"
+    return f"{local(moment, zone):%H:%M}"
 
 
 def value(content: Any, zone: ZoneInfo) -> str:
@@ -130,6 +186,15 @@ def value(content: Any, zone: ZoneInfo) -> str:
             )
         case _:
             return str(content)
+
+
+def typed(content: Any) -> str:
+    """Return a property's value as one types it into a filter."""
+    if isinstance(content, bool):
+        return "true" if content else "false"
+    if isinstance(content, float) and content.is_integer():
+        return str(int(content))
+    return "null" if content is None else str(content)
 
 
 def display_name(name: str | None, email: str | None, user_id: str | None = None) -> str:

@@ -2,25 +2,6 @@
 
 from __future__ import annotations
 
-import gettext as _gettext
-from functools import lru_cache
-from pathlib import Path
+from .._language import gettext, ngettext
 
-DOMAIN = "flask_engage"
-
-
-@lru_cache(maxsize=1)
-def _translations() -> _gettext.NullTranslations:
-    """Return the catalogue; without one, words say themselves."""
-    folder = Path(__file__).with_name("translations")
-    return _gettext.translation(DOMAIN, folder, fallback=True)
-
-
-def gettext(text: str) -> str:
-    """Return `text` in the language of the dashboard."""
-    return _translations().gettext(text)
-
-
-def ngettext(one: str, many: str, number: int) -> str:
-    """Return the form of the two that fits `number`."""
-    return _translations().ngettext(one, many, number)
+__all__ = ["gettext", "ngettext"]

@@ -7,6 +7,7 @@ from flask import Response
 from .._state import current_state
 from ..reports.overview import overview
 from .chart import chart_of
+from .language import gettext as _
 from .pages import page
 from .rules import rules_of
 
@@ -20,11 +21,21 @@ def show() -> Response:
     with database.read() as session:
         figures = overview(session, state.settings, state.clock())
         rules = rules_of(state, session)
+    days = figures.activity.days
     live = [rule for rule in rules if rule.status != "removed"]
     return page(
         "overview.html",
         figures=figures,
-        chart=chart_of([day.active for day in figures.days]),
+        series=[
+            (_("that day"), [day.daily for day in days]),
+            (_("in 7 days"), [day.weekly for day in days]),
+            (_("in 30 days"), [day.monthly for day in days]),
+        ],
+        chart=chart_of(
+            [day.daily for day in days],
+            [day.weekly for day in days],
+            [day.monthly for day in days],
+        ),
         rules=live[:_RULES_SHOWN],
         more_rules=max(0, len(live) - _RULES_SHOWN),
     )

@@ -7,20 +7,20 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import Response, request, url_for
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .. import _operations
 from .._state import EngageState, current_state
-from ..segments.filter import Filter
-from ..segments.words import in_segment
 from . import csrf, formats
 from .access import operator
 from .language import gettext, ngettext
+
+if TYPE_CHECKING:
+    from ..segments.filter import Filter
 
 NAME = "engage_dashboard"
 
@@ -50,6 +50,8 @@ def environment() -> Environment:
         tint=formats.tint,
         size=formats.size,
         length=formats.length,
+        took=formats.took,
+        counted=formats.counted,
     )
     made.globals.update(share=formats.share, display_name=formats.display_name, DASH=formats.DASH)
     return made
@@ -58,7 +60,7 @@ def environment() -> Environment:
 def page(template: str, status: int = 200, **context: Any) -> Response:
     """Return a whole page for the operator of this request."""
     state = current_state()
-    text = environment().get_template(template).render(**_shared(state), **context)
+    text = environment().get_template(template).render({**shared(state), **context})
     return Response(text, status=status, content_type="text/html; charset=utf-8")
 
 
@@ -93,6 +95,16 @@ def read_static(name: str) -> bytes:
     return files("flask_engage.dashboard").joinpath("static", name).read_bytes()
 
 
+class SegmentLink(NamedTuple):
+    """One segment in the list beside every page."""
+
+    name: str
+    address: str
+    text: str
+    """The filter as it stands in the address."""
+    is_saved: bool
+
+
 def secure(response: Response) -> Response:
     """Put our headers on an answer of ours."""
     headers = response.headers
@@ -107,7 +119,8 @@ def secure(response: Response) -> Response:
     return response
 
 
-def _shared(state: EngageState) -> Mapping[str, Any]:
+def shared(state: EngageState) -> Mapping[str, Any]:
+    """Return what every page knows."""
     now = state.clock()
     zone = ZoneInfo(state.settings.TIMEZONE)
     who = operator()
@@ -125,18 +138,42 @@ def _shared(state: EngageState) -> Mapping[str, Any]:
         "icons": static_url("icons.svg"),
         "endpoint": (request.endpoint or "").rpartition(".")[2],
         "segments": _segment_links(state),
+        "segment_now": None,
+        "jumps": _jumps(),
         "age": lambda moment: formats.age(moment, now),
         "short_age": lambda moment: formats.short_age(moment, now),
-        "day": lambda moment: formats.day(moment, zone),
+        "day": lambda moment, later=0: formats.day(formats.days_later(moment, later), zone),
+        "long_day": lambda moment: formats.long_day(moment, now, zone),
+        "month": formats.month,
         "exact": lambda moment: formats.exact(moment, zone),
         "clock": lambda moment: formats.clock(moment, zone),
         "value": lambda content: formats.value(content, zone),
+        "typed": formats.typed,
         "query": lambda **values: urlencode({k: v for k, v in values.items() if v is not None}),
     }
 
 
-def _segment_links(state: EngageState) -> list[tuple[str, str]]:
+def _jumps() -> list[tuple[str, str, str]]:
+    """Return what the palette has besides the pages beside it: address, icon and words."""
     return [
-        (name, to("people", filter=filter_text(in_segment(name))))
-        for name in _operations.segment_names(state)
+        (to("catalogue"), "event", gettext("Catalogue of events")),
+        (to("design"), "columns", gettext("Design of this dashboard")),
+    ]
+
+
+def _segment_links(state: EngageState) -> list[SegmentLink]:
+    # Here, not above: a process that shows no page does without.
+    from .. import _operations
+    from ..segments.words import in_segment
+    from ..store.trouble import DATABASE_ERRORS
+
+    known = _operations.segments_of_code(state)
+    try:
+        named = _operations.segments_of(state)
+    except DATABASE_ERRORS:
+        named = known  # this may be the page that tells that the database is away
+    texts = {name: filter_text(in_segment(name)) for name in named}
+    return [
+        SegmentLink(name, to("people", filter=text), text, name not in known)
+        for name, text in texts.items()
     ]

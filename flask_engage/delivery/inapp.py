@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidMessage
-from ..messages.content import Button, InApp, Style, message_of
-from ..messages.context import context_for
-from ..messages.render import render_in_app
 from ..store.content import ContentRow
 from ..store.delivery import DeliveryRow
 from ..store.delivery_inapp import (
@@ -25,6 +22,9 @@ from ..store.delivery_inapp import (
     own_delivery,
 )
 from ..store.profile import profiles_by_id
+
+if TYPE_CHECKING:
+    from ..messages.content import Button, Style
 
 KINDS: Final = ("shown", "opened", "clicked", "dismissed")
 _MOST_BROKEN: Final = 20
@@ -82,6 +82,11 @@ def next_for(session: Session, person_id: int, now: datetime) -> InAppItem | Non
 def _item(
     session: Session, delivery: DeliveryRow, content: ContentRow | None, now: datetime
 ) -> InAppItem:
+    # Here, not above: a page asks whether something waits, and nearly always nothing does.
+    from ..messages.content import InApp, message_of
+    from ..messages.context import context_for
+    from ..messages.render import render_in_app
+
     message = message_of(content) if content is not None else None
     if not isinstance(message, InApp):
         raise InvalidMessage("The message's words are missing, or are those of a mail.")

@@ -1,4 +1,5 @@
 // Writing a message: the preview follows while one types, and sending asks first.
+import { isFilledIn } from "./early.js";
 
 const PAUSE = 300; // ms without a key before the preview is asked for
 
@@ -40,6 +41,7 @@ function setUpPreview(form) {
     clearTimeout(timer);
     timer = setTimeout(ask, PAUSE);
   });
+  if (isFilledIn(form)) ask();
 }
 
 /* Says beside each field what is wrong with it, as the server's own page would. */
@@ -90,7 +92,7 @@ function setUpQuestion(form) {
 
 /* What was written is not lost by a slip. */
 function setUpLeaving(form) {
-  let touched = false;
+  let touched = isFilledIn(form);
   form.addEventListener("input", () => { touched = true; });
   form.addEventListener("submit", () => { touched = false; });
   addEventListener("beforeunload", (event) => { if (touched) event.preventDefault(); });

@@ -1,7 +1,13 @@
 // What makes the pages nicer. Without it everything still works, by links and plain forms.
 import { setUpTheme } from "./theme.js";
 import { setUpPeople } from "./people.js";
+import { setUpSegmentCounts } from "./segments.js";
+import { setUpBuilder } from "./builder.js";
 import { setUpCompose } from "./compose.js";
+import { setUpLive } from "./live.js";
+import { setUpDialogs, setUpToasts } from "./over.js";
+import { setUpCharts } from "./chart.js";
+import { setUpPalette } from "./palette.js";
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
@@ -41,16 +47,6 @@ function setUpMenu() {
   side.addEventListener("click", (event) => { if (event.target.closest("a")) menu.open = false; });
 }
 
-function setUpToasts() {
-  for (const toast of all(".toast")) setTimeout(() => toast.remove(), 6000);
-  // What was done is told once, not again when the page is loaded anew.
-  const here = new URL(location.href);
-  if (here.searchParams.has("done")) {
-    here.searchParams.delete("done");
-    history.replaceState(history.state, "", here);
-  }
-}
-
 /* A form is sent once, however often its button is pressed. */
 function setUpForms() {
   for (const form of all('form[method="post"]')) {
@@ -72,5 +68,11 @@ setUpMenu();
 setUpPopovers();
 setUpToasts();
 setUpPeople();
+setUpBuilder();
+setUpSegmentCounts();
 setUpCompose();
+setUpLive();
 setUpForms();
+setUpDialogs();
+setUpCharts();
+setUpPalette();

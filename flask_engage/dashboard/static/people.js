@@ -1,130 +1,280 @@
-// The list of people: choosing, moving by keys, and condition forms that offer only what fits.
+// The list of people: searching while one types, columns, and moving by keys.
+import { setUpChoice } from "./chosen.js";
+import { isFilledIn } from "./early.js";
+import { setUpAsking, setUpGoingOn } from "./bulk.js";
+import { setUpUnfinished } from "./unfinished.js";
 
-const KIND_OF = { text: "s", number: "n", boolean: "b", time: "t", tags: "tags" };
+const PAUSE = 250; // ms without a key before the list is asked for
+const SLOW = 150; // ms after which an answer is late enough for a skeleton
 
 export function setUpPeople() {
-  document.querySelectorAll("form[data-condition]").forEach(setUpCondition);
   // Small screens begin with the sentence; the parts open when asked for.
   const builder = document.querySelector("details[data-builder]");
   if (builder && matchMedia("(max-width: 52rem)").matches) builder.open = false;
-  const list = document.querySelector("[data-list]");
-  if (list) {
-    setUpChoice(list);
-    setUpKeys(list);
-  }
+  setUpCounts(document);
+  setUpSegmentChoice();
+  setUpGoingOn();
+  setUpUnfinished();
+  const list = document.querySelector("[data-list]:not([data-goes-on])");
+  if (!list) return;
+  setUpChoice(list);
+  setUpAsking(list);
+  setUpKeys(list);
+  setUpSearch(list);
+  setUpWaiting(list);
+  setUpColumns();
+  setUpOutcome();
 }
 
-/* ---- conditions ---- */
+/* ---- numbers that follow the page ---- */
 
-function setUpCondition(form) {
-  const subject = form.querySelector("[data-subject]");
-  const operator = form.querySelector("[data-op]");
-  const value = form.querySelector("[data-value]");
-  const groups = [...operator.querySelectorAll("optgroup")];
-
-  function kinds() {
-    if (subject.selectedOptions) {
-      const kind = subject.selectedOptions[0].dataset.kind;
-      return [KIND_OF[kind] || kind];
-    }
-    const known = [...document.getElementById("known-attributes").options]
-      .find((option) => option.value === subject.value);
-    return known ? known.dataset.kind.split(" ").map((kind) => KIND_OF[kind]) : null;
-  }
-
-  function narrow() {
-    const wanted = kinds();
-    for (const group of groups) {
-      const fits = !group.dataset.kind || !wanted || wanted.includes(group.dataset.kind);
-      group.hidden = group.disabled = !fits;
-    }
-    const chosen = operator.selectedOptions[0];
-    if (!chosen || chosen.parentElement.disabled) {
-      const same = [...operator.options].find(
-        (option) => option.value === operator.value && !option.parentElement.disabled);
-      const first = [...operator.options].find((option) => !option.parentElement.disabled);
-      (same || first).selected = true;
-    }
-    suit();
-  }
-
-  function suit() {
-    const type = operator.selectedOptions[0].dataset.input;
-    value.closest(".field").hidden = !type;
-    value.required = Boolean(type);
-    value.disabled = !type;
-    if (!type || value.type === type) return;
-    const kept = value.value;
-    value.type = type;
-    if (type === "number") value.step = "any";
-    value.value = kept; // dropped by the browser where it does not suit the new type
-  }
-
-  subject.addEventListener("input", narrow);
-  operator.addEventListener("change", suit);
-  narrow();
+async function asked(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+  return answer.ok ? answer.json() : null;
 }
 
-/* ---- choosing ---- */
+/* What is asked for each list; an answer to an earlier one comes too late. */
+let newest = 0;
 
-function setUpChoice(list) {
-  const boxes = [...list.querySelectorAll('tbody .check')];
-  const whole = list.querySelector("[data-all]");
-  const said = list.querySelector("[data-chosen]");
-  if (!whole || !boxes.length) return;
-  whole.hidden = false;
-  let last = null;
+async function setUpCounts() {
+  const part = document.querySelector("[data-part]");
+  const found = document.querySelector("[data-found]");
+  const number = newest += 1;
+  if (!part) return;
+  const searched = Boolean(part.dataset.query);
+  if (found) found.textContent = searched ? part.dataset.count : "";
+  const matching = [...document.querySelectorAll("[data-matching], [data-message-all]")];
+  if (!part.dataset.countFrom) {
+    part.dispatchEvent(new CustomEvent("engage:count", { bubbles: true, detail: null }));
+    return;
+  }
+  const count = await asked(part.dataset.countFrom).catch(() => null);
+  if (number !== newest) return;
+  for (const place of matching) {
+    if (place.dataset.messageAll === undefined) place.textContent = count ? count.matching : "–";
+    else if (count && count.short) place.textContent = place.dataset.messageAll.replace("{n}", count.short);
+  }
+  if (count && found && searched) found.textContent = count.found;
+  part.dispatchEvent(new CustomEvent("engage:count", { bubbles: true, detail: count }));
+}
 
-  function tell() {
-    const count = boxes.filter((box) => box.checked).length;
-    whole.checked = count === boxes.length;
-    whole.indeterminate = count > 0 && count < boxes.length;
-    said.textContent = `${count} / ${boxes.length}`;
+function setUpSegmentChoice() {
+  const choice = document.querySelector("[data-go]");
+  if (!choice) return;
+  choice.form.querySelector("[data-no-script]").hidden = true;
+  choice.addEventListener("change", () => choice.form.requestSubmit());
+}
+
+/* ---- searching while one types: the list is put in the place of the one before ---- */
+
+function setUpSearch(list) {
+  const field = document.querySelector("[data-search]");
+  const failed = document.querySelector("[data-failed]");
+  if (!field) return;
+  let timer = 0;
+  let question = null;
+  let shown = location.href.split("#")[0];
+  let wrote = 0;
+
+  function address() {
+    const wanted = new URL(field.form.action);
+    for (const [name, value] of new FormData(field.form)) {
+      if (name !== "q" || value.trim()) wanted.searchParams.append(name, name === "q" ? value.trim() : value);
+    }
+    return wanted.href;
   }
 
-  whole.addEventListener("change", () => {
-    boxes.forEach((box) => { box.checked = whole.checked; });
-    tell();
+  async function load(wanted) {
+    if (question) question.abort();
+    const mine = question = new AbortController();
+    const part = list.querySelector("[data-part]");
+    list.setAttribute("aria-busy", "true");
+    const late = setTimeout(() => showSkeleton(part), SLOW);
+    try {
+      const asking = new URL(wanted);
+      asking.searchParams.set("part", "list");
+      const answer = await fetch(asking, { signal: mine.signal, credentials: "same-origin" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const made = document.createRange().createContextualFragment(await answer.text());
+      part.replaceWith(made.querySelector("[data-part]"));
+      failed.hidden = true;
+      shown = wanted;
+      list.dispatchEvent(new CustomEvent("engage:list"));
+      await setUpCounts();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      failed.hidden = false;
+      part.hidden = false;
+    } finally {
+      clearTimeout(late);
+      if (mine === question) {
+        list.removeAttribute("aria-busy");
+        for (const bones of list.querySelectorAll(".skeleton")) bones.remove();
+        part.hidden = false;
+      }
+    }
+  }
+
+  function search() {
+    clearTimeout(timer);
+    const wanted = address();
+    if (wanted === shown && failed.hidden) return;
+    // What is typed in one go is one step back.
+    const now = Date.now();
+    history[now - wrote < 3000 ? "replaceState" : "pushState"]({ people: true }, "", wanted);
+    wrote = now;
+    load(wanted);
+  }
+
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(search, PAUSE);
+  });
+  field.form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+  });
+  document.querySelector("[data-again]").addEventListener("click", () => load(address()));
+  if (isFilledIn(field.form)) search();
+  addEventListener("popstate", () => {
+    const here = location.href.split("#")[0];
+    if (here === shown) return;
+    field.value = new URL(here).searchParams.get("q") || "";
+    wrote = 0;
+    load(here);
   });
   list.addEventListener("click", (event) => {
-    const index = boxes.indexOf(event.target);
-    if (index < 0) return;
-    if (event.shiftKey && last !== null) {
-      const [from, to] = [Math.min(index, last), Math.max(index, last)];
-      for (let at = from; at <= to; at += 1) boxes[at].checked = boxes[index].checked;
-    }
-    last = index;
-    tell();
+    if (!event.target.closest("[data-drop]")) return;
+    event.preventDefault();
+    field.value = "";
+    search();
+    field.focus();
   });
-  list.addEventListener("change", tell);
-  list.addEventListener("reset", () => setTimeout(tell));
-  addEventListener("pageshow", tell);
-  tell();
+  keepInTouch(field);
 }
 
-/* ---- keys: j and k move, x chooses, Enter opens, / searches ---- */
+/* Other links and forms of the page were made for the search that it began with. */
+function keepInTouch(field) {
+  const now = () => field.value.trim();
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-filter] a[href], [data-columns] a[href]");
+    if (!link || link.getAttribute("href").startsWith("#")) return;
+    const target = new URL(link.href);
+    target.searchParams.delete("q");
+    if (now()) target.searchParams.set("q", now());
+    link.href = target.href;
+  });
+  document.addEventListener("formdata", (event) => {
+    const form = event.target;
+    if (form === field.form || form.method !== "get" || !form.closest("[data-filter], [data-columns]")) return;
+    event.formData.delete("q");
+    if (now()) event.formData.set("q", now());
+  });
+}
+
+function showSkeleton(part) {
+  const bones = document.querySelector("template[data-skeleton]");
+  if (!part.isConnected || !bones || part.hidden) return;
+  part.before(bones.content.cloneNode(true));
+  part.hidden = true;
+}
+
+/* Another order or page is a page of its own. Of a million people some orders take a second: until
+   the page is there, what comes is shown in its shape. */
+function setUpWaiting(list) {
+  let late = 0;
+  list.addEventListener("click", (event) => {
+    const link = event.target.closest("thead a[href], .pager a[href]");
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    list.setAttribute("aria-busy", "true");
+    late = setTimeout(() => showSkeleton(list.querySelector("[data-part]")), SLOW);
+  });
+  // Back to a page that the browser has kept as it was left.
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    clearTimeout(late);
+    list.removeAttribute("aria-busy");
+    for (const bones of list.querySelectorAll(".skeleton")) bones.remove();
+    list.querySelector("[data-part]").hidden = false;
+  });
+}
+
+/* ---- columns ---- */
+
+function setUpColumns() {
+  const box = document.querySelector("[data-columns]");
+  if (!box) return;
+  const said = box.querySelector("[data-moved]");
+  box.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-move]");
+    if (!button) return;
+    event.preventDefault();
+    const row = button.closest("li");
+    const other = button.dataset.move === "1" ? row.nextElementSibling : row.previousElementSibling;
+    if (other && button.dataset.move === "1") other.after(row);
+    else if (other) other.before(row);
+    button.focus();
+    const place = [...row.parentElement.children].indexOf(row) + 1;
+    said.textContent = said.dataset.words.replace("{name}", row.dataset.name).replace("{n}", place);
+  });
+  const narrow = box.querySelector("[data-narrow]");
+  narrow.hidden = false;
+  const field = narrow.querySelector("input");
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase();
+    for (const row of box.querySelectorAll("li")) row.hidden = !row.dataset.name.toLowerCase().includes(wanted);
+  });
+}
+
+/* What was done is told once. */
+function setUpOutcome() {
+  const here = new URL(location.href);
+  if (here.searchParams.has("outcome")) {
+    here.searchParams.delete("outcome");
+    history.replaceState(history.state, "", here);
+  }
+  const button = document.querySelector("[data-put-away]");
+  if (button) button.addEventListener("click", () => button.closest(".toast").remove());
+}
+
+/* ---- keys: j and k move, x chooses, a goes to what can be done, u undoes, Esc chooses nobody ---- */
 
 function setUpKeys(list) {
-  const rows = [...list.querySelectorAll("tbody tr")];
-  let at = -1;
+  let at = null;
+  const rows = () => [...list.querySelectorAll("tbody tr")];
 
-  function move(to) {
-    if (at >= 0) rows[at].classList.remove("at");
-    at = Math.max(0, Math.min(rows.length - 1, to));
-    rows[at].classList.add("at");
-    rows[at].querySelector("a.person").focus({ preventScroll: true });
-    rows[at].scrollIntoView({ block: "nearest" });
+  function move(step) {
+    const all = rows();
+    if (!all.length) return;
+    const from = at && at.isConnected ? all.indexOf(at) : -1;
+    if (at) at.classList.remove("at");
+    at = all[Math.max(0, Math.min(all.length - 1, from < 0 ? 0 : from + step))];
+    at.classList.add("at");
+    at.querySelector("a.person").focus({ preventScroll: true });
+    at.scrollIntoView({ block: "nearest" });
   }
 
+  list.addEventListener("focusin", (event) => {
+    const row = event.target.closest("tbody tr");
+    if (!row || row === at) return;
+    if (at) at.classList.remove("at");
+    at = row;
+    at.classList.add("at");
+  });
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input:not(.check), textarea, select, dialog")) return;
-    if (event.key === "j") move(at + 1);
-    else if (event.key === "k") move(at < 0 ? 0 : at - 1);
-    else if (event.key === "x" && at >= 0) {
-      const box = rows[at].querySelector(".check");
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const within = event.target.closest("input:not(.check), textarea, select, dialog, details[open] .pop-box");
+    if (within) return;
+    if (event.key === "j") move(1);
+    else if (event.key === "k") move(-1);
+    else if (event.key === "x" && at && at.isConnected) {
+      const box = at.querySelector(".check");
       if (box) box.click();
-    } else if (event.key === "/") document.querySelector("[data-search]").focus();
+    } else if (event.key === "Enter" && event.target.matches("tbody .check")) event.target.closest("tr").querySelector("a.person").click();
+    else if (event.key === "Escape" && !document.querySelector("details[data-pop][open], dialog[open]")) list.dispatchEvent(new CustomEvent("engage:nobody"));
+    else if (event.key === "a" && list.querySelector(".select-bar.is-on")) list.querySelector(".select-bar .btn-main").focus();
+    else if (event.key === "u" && document.querySelector("[data-came]")) document.querySelector("[data-came]").requestSubmit();
+    else if (event.key === "/") document.querySelector("[data-search]").focus();
     else return;
     event.preventDefault();
   });
