@@ -235,7 +235,7 @@ def _dump(url: str, names: list[str]) -> dict[str, list[dict[str, object]]]:
 
 
 def _clean(dialect: str, url: str) -> None:
-    """Take out every row and every table that the test added."""
+    """Take out every row, every table and every index that the test added."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     quote = engine.dialect.identifier_preparer.quote
     names = _tables[dialect]
@@ -245,6 +245,10 @@ def _clean(dialect: str, url: str) -> None:
         for extra in set(sa.inspect(connection).get_table_names()) - set(names):
             cascade = " CASCADE" if dialect == "postgresql" else ""
             connection.execute(sa.text(f"DROP TABLE {quote(extra)}{cascade}"))
+        if dialect == "postgresql":
+            ours = "SELECT indexname FROM pg_indexes WHERE indexname LIKE 'ix~_engage~_hot~_%' "
+            for index in connection.scalars(sa.text(ours + "ESCAPE '~'")).all():
+                connection.execute(sa.text(f"DROP INDEX {quote(index)}"))
         probes = " UNION ALL ".join(
             f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {quote(name)})" for name in names
         )

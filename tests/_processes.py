@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,3 +44,31 @@ def output_of(arguments: Sequence[str | Path], *, cwd: Path, **env: str) -> str:
     result = run_python(*arguments, cwd=cwd, **env)
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
     return result.stdout
+
+
+def in_child(work: Callable[[int], None]) -> tuple[int, int]:
+    """Run `work` in a forked process; return its id and the end of a pipe to read from.
+
+    `work` is given the other end. A child that comes to the end of it, or fails, exits with 3.
+    """
+    mine, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(mine)
+            work(theirs)
+        except BaseException:  # noqa: BLE001  (nothing of pytest's may run in the child)
+            traceback.print_exc()
+        finally:
+            os._exit(3)
+    os.close(theirs)
+    return pid, mine
+
+
+def read_all(pipe: int) -> bytes:
+    """Read `pipe` to its end and close it."""
+    chunks = []
+    while chunk := os.read(pipe, 65536):
+        chunks.append(chunk)
+    os.close(pipe)
+    return b"".join(chunks)

@@ -209,8 +209,9 @@ def browser() -> Iterator[Browser]:
     """Chromium, driven by Playwright; mark the test with ``pytest.mark.browser``."""
     if not CHROMIUM.exists():
         unavailable(f"Chromium ({CHROMIUM})", start="apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # ms; nothing here is about speed, and machines are busy
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=str(CHROMIUM),

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from flask_engage._guard import Guard
-from flask_engage.automation.jobs import RETRY, Job, run_due_jobs, run_jobs_once
+from flask_engage.automation.jobs import RETRY, Job, Unfinished, run_due_jobs, run_jobs_once
 from flask_engage.automation.lease import Fence, Lease, LeaseLost
 from flask_engage.store.engine import Database, open_database
 from flask_engage.store.lease import JobRow, LeaseRow
@@ -178,3 +178,14 @@ def test_jobs_run_in_the_callers_thread_on_a_database_in_memory(clock: FakeClock
     assert done == ["job"]
     assert _row(database, "job").runs == 1
     database.dispose()
+
+
+def test_a_job_that_only_made_room_gets_its_next_turn_at_once(database: Database) -> None:
+    said = [Unfinished("half of it"), Unfinished("more of it"), "all of it"]
+    job = Job("long work", lambda _fence, _now: said.pop(0), timedelta(days=1))
+    runs = [run_jobs_once([job], database, Guard(), only_due=True) for _ in range(4)]
+    assert [run.result for some in runs for run in some] == [
+        "half of it",
+        "more of it",
+        "all of it",
+    ]

@@ -41,6 +41,8 @@ class Result:
     """Every single operation, in seconds."""
     against: dict[str, str] = field(default_factory=dict)
     """Variants that have a yardstick of their own."""
+    notes: list[str] = field(default_factory=list)
+    """What was left out and why, and what else is to be said of the figures."""
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per variant, in microseconds; the yardstick comes first."""
@@ -67,34 +69,76 @@ class Result:
 
     def table(self) -> str:
         """Return the rows as a text table."""
-        head = ("variant", "median us", "added us", "ratio", "p99 us")
-        lines = [[str(value) for value in row.values()] for row in self.rows()]
-        widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-        text = [
-            "  ".join(
-                cell.ljust(width) if number == 0 else cell.rjust(width)
-                for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in (head, *lines)
-        ]
-        size = ", ".join(f"{value:,} {name}" for name, value in self.size.items())
-        return "\n".join([f"{self.name}: {self.what}", f"({size})", "", *text])
+        return "\n".join([_table(self.name, self.what, self.size, self.rows()), *self.notes])
 
     def save(self, folder: Path = RESULTS) -> Path:
         """Write the rows, the size and the versions as JSON and return the file."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.json"
-        document = {
-            "name": self.name,
-            "what": self.what,
-            "yardstick": self.yardstick,
-            "size": dict(self.size),
-            "rows": self.rows(),
-            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": versions(),
-        }
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        return path
+        return _save(
+            folder,
+            name=self.name,
+            what=self.what,
+            yardstick=self.yardstick,
+            size=dict(self.size),
+            rows=self.rows(),
+            notes=self.notes,
+        )
+
+
+@dataclass
+class Figures:
+    """What one benchmark measured, where that is not seconds per operation alone."""
+
+    name: str
+    what: str
+    """One sentence: what is measured, and against what."""
+    size: Mapping[str, int]
+    found: list[dict[str, Any]] = field(default_factory=list)
+    """One row per variant, all with the same columns; the unit is in a column's name."""
+    notes: list[str] = field(default_factory=list)
+    """What was left out, and why."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per variant."""
+        return self.found
+
+    def table(self) -> str:
+        """Return the rows as a text table."""
+        return "\n".join([_table(self.name, self.what, self.size, self.found), *self.notes])
+
+    def save(self, folder: Path = RESULTS) -> Path:
+        """Write the rows, the size and the versions as JSON and return the file."""
+        return _save(
+            folder,
+            name=self.name,
+            what=self.what,
+            size=dict(self.size),
+            rows=self.found,
+            notes=self.notes,
+        )
+
+
+def _table(name: str, what: str, size: Mapping[str, int], rows: list[dict[str, Any]]) -> str:
+    head = tuple(column.replace("_", " ") for column in rows[0]) if rows else ("nothing",)
+    lines = [["" if value is None else str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if number == 0 else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in (head, *lines)
+    ]
+    measured = ", ".join(f"{value:,} {unit}" for unit, value in size.items())
+    return "\n".join([f"{name}: {what}", f"({measured})", "", *text])
+
+
+def _save(folder: Path, **document: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{document['name']}.json"
+    document["measured_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    document["versions"] = versions()
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return path
 
 
 def interleaved(

@@ -2,12 +2,16 @@
 
 The WSGI callable is called directly, because a test client costs more than what is
 measured. The user comes from memory, so that the host itself is as cheap as can be and the
-ratio as unkind to us as can be.
+ratio as unkind to us as can be. The page asks who is logged in, as pages do that have
+something to say to their users; one that does not ask has the user loaded for us alone.
+One person comes again at once, of whom all but the first sighting of a second are counted; in a
+crowd each comes once.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response
-from flask_login import LoginManager, UserMixin, login_user
+from flask_login import LoginManager, UserMixin, login_required, login_user
 from werkzeug.test import EnvironBuilder
 
 from flask_engage import Engage
@@ -35,29 +39,40 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safar
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+CROWD = 400
+"""More people than a round has requests: each of them comes once in it."""
+
+
 class User(UserMixin):
     """Somebody without a table."""
 
-    id = "7"
     email = "ada@example.com"
     name = "Ada"
 
+    def __init__(self, number: int) -> None:
+        self.id = str(number)
+
 
 def host() -> Flask:
-    """Make the bare app: one page, one user, a login."""
+    """Make the bare app: two pages, one user, a login."""
     app = Flask("overhead")
     app.config["SECRET_KEY"] = "a secret of sixteen bytes and more"
     login = LoginManager(app)
-    user = User()
-    login.user_loader(lambda user_id: user)
+    users = {user.id: user for user in map(User, range(CROWD))}
+    login.user_loader(users.get)
 
-    @app.get("/login")
-    def log_in() -> str:
-        login_user(user)
+    @app.get("/login/<user_id>")
+    def log_in(user_id: str) -> str:
+        login_user(users[user_id])
         return "in"
 
     @app.get("/page")
+    @login_required
     def page() -> str:
+        return PAGE
+
+    @app.get("/open")
+    def open_to_all() -> str:
         return PAGE
 
     return app
@@ -80,19 +95,32 @@ def with_engage(folder: Path, **settings: Any) -> tuple[Flask, Engage]:
     app = host()
     app.config.update(ENGAGE_JOURNAL_DIR=str(folder / "journal"), ENGAGE_SCHEDULER="off")
     app.config.update(settings)
-    return app, Engage(app, f"sqlite:///{folder / 'engage.sqlite3'}")
+    engage = Engage(app, f"sqlite:///{folder / 'engage.sqlite3'}")
+
+    @app.get("/event")
+    @login_required
+    def event() -> str:
+        engage.track("read a page", {"of": "ten kilobytes"})
+        return PAGE
+
+    return app, engage
 
 
-def requests_of(app: Flask, *, logged_in: bool = True) -> Callable[[int], list[float]]:
-    """Return what sends `n` requests into `app` and gives the seconds of each."""
+def requests_of(
+    app: Flask, path: str = "/page", *, people: int = 1
+) -> Callable[[int], list[float]]:
+    """Return what sends `n` requests of `people` in turn into `app`, and gives the seconds of each.
+
+    :param people: none is a visitor who isn't logged in.
+    """
     client = app.test_client()
-    headers = {"User-Agent": BROWSER}
-    if logged_in:
-        cookie = client.get("/login", headers=headers).headers["Set-Cookie"].partition(";")[0]
-        headers["Cookie"] = cookie
     wsgi: Wsgi = app.wsgi_app
-    base = EnvironBuilder("/page", headers=headers).get_environ()
+    headers = [("User-Agent", BROWSER)]
+    base = EnvironBuilder(path, headers=headers).get_environ()
     base["REMOTE_ADDR"] = "127.0.0.1"
+    logins = (client.get(f"/login/{n}", headers=headers).headers for n in range(people))
+    cookies = [{"HTTP_COOKIE": login["Set-Cookie"].partition(";")[0]} for login in logins]
+    whose = itertools.cycle(cookies or [{}])
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
         assert status.startswith("200"), status
@@ -100,7 +128,7 @@ def requests_of(app: Flask, *, logged_in: bool = True) -> Callable[[int], list[f
     def run(number: int) -> list[float]:
         times = []
         for _ in range(number):
-            environ = {**base, "wsgi.input": io.BytesIO()}
+            environ = {**base, **next(whose), "wsgi.input": io.BytesIO()}
             begin = time.perf_counter()
             answer = wsgi(environ, start_response)
             b"".join(answer)
@@ -145,10 +173,21 @@ def run(size: Size) -> Result:
             "plain, empty hook": requests_of(with_empty_hook()),
             "engage": flushed(engage, app, requests_of(app)),
             "engage, writer at work": flushed(busy_engage, busy, requests_of(busy)),
-            "nobody logged in: plain": requests_of(host(), logged_in=False),
-            "nobody logged in: engage": requests_of(app, logged_in=False),
+            "engage, and an event": flushed(engage, app, requests_of(app, "/event")),
+            "a crowd: plain": requests_of(host(), people=CROWD),
+            "a crowd: engage": flushed(engage, app, requests_of(app, people=CROWD)),
+            "a crowd: engage, and an event": flushed(
+                engage, app, requests_of(app, "/event", people=CROWD)
+            ),
+            "page does not ask: plain": requests_of(host(), "/open"),
+            "page does not ask: engage": flushed(engage, app, requests_of(app, "/open")),
+            "nobody logged in: plain": requests_of(host(), "/open", people=0),
+            "nobody logged in: engage": requests_of(app, "/open", people=0),
         }
-        result.against = {"nobody logged in: engage": "nobody logged in: plain"}
+        result.against = {
+            f"{case}: engage": f"{case}: plain"
+            for case in ("a crowd", "page does not ask", "nobody logged in")
+        } | {"a crowd: engage, and an event": "a crowd: plain"}
         interleaved(result, variants, rounds=rounds, each=each)
         for measured in (app, busy):
             measured.extensions["engage"].recorder.close()

@@ -11,6 +11,7 @@ import pytest
 from flask_engage.capture.frames import frame
 from flask_engage.capture.journal import Journal
 from flask_engage.capture.journal_file import JournalFile
+from tests._disk import write_by
 
 BIG = 1024**3
 
@@ -148,9 +149,9 @@ def test_a_full_disk_refuses_and_leaves_no_half(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     for broken in (half, full):
-        monkeypatch.setattr(os, "write", broken)
-        assert not journal.append(b"refused")
-        monkeypatch.setattr(os, "write", write)
+        with monkeypatch.context() as patch:
+            write_by(broken, patch)
+            assert not journal.append(b"refused")
         assert journal.append(b"after")
     assert _read(journal.own()[0]) == [b"before", b"after", b"after"]
     journal.close()

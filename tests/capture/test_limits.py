@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,10 @@ from hypothesis import strategies as st
 from flask_engage.capture import limits
 from flask_engage.capture.facts import Event, Seen, decode, encode, from_wire, to_wire
 from flask_engage.errors import InvalidFact
+
+
+class Level(str, Enum):  # noqa: UP042  (hosts have such enumerations, too)
+    HIGH = "high"
 
 
 class Plan(StrEnum):
@@ -66,6 +70,8 @@ def test_plain_kinds_come_out() -> None:
     found = limits.check_properties({"plan": Plan.PRO, "n": True, "none": None})
     assert found == {"plan": "pro", "n": True, "none": None}
     assert type(found["plan"]) is str
+    assert limits.check_properties({Level.HIGH: Level.HIGH}) == {"high": "high"}
+    assert limits.check_event_id(Level.HIGH) == limits.check_user_id(Level.HIGH) == "high"
     assert limits.check_user_id(UUID(int=7)) == "00000000-0000-0000-0000-000000000007"
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
+
+import pytest
 
 from flask_engage.capture.facts import Attributes, Context, Event, Increment, Seen, to_wire
 from flask_engage.capture.recorder import Recorder
@@ -13,7 +17,7 @@ from flask_engage.store.event import EventRow, EventSummaryRow, EventTotalRow
 from flask_engage.store.person import PersonRow
 from flask_engage.store.session import SessionRow
 from tests._clock import START
-from tests.capture._recorders import table
+from tests.capture._recorders import FakeApp, Recorders, table
 
 
 def test_a_fact_of_each_kind_reaches_its_tables(database: Database, recorder: Recorder) -> None:
@@ -87,3 +91,24 @@ def test_a_fact_of_each_kind_reaches_its_tables(database: Database, recorder: Re
         ("renews", "t", '"2026-03-02T10:00:00.000000+00:00"', "page"),
         ("score", "n", "3", "api"),
     ]
+
+
+def test_a_thread_that_could_not_be_had_is_asked_for_again(
+    database: Database, recorders: Recorders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a container allows so and so many; the fact itself is accepted all the same."""
+    recorder = recorders(app=FakeApp(testing=False), FLUSH_INTERVAL=timedelta(milliseconds=50))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(threading.Thread, "start", refuse)
+        assert recorder.append(Seen(START, "7"))
+    assert not recorder.status().thread_alive
+    assert recorder.append(Seen(START, "8"))
+    assert recorder.status().thread_alive
+    deadline = time.monotonic() + 30
+    while len(table(database, PersonRow, "id")) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections import Counter, defaultdict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,14 +14,16 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import DBAPIError
 
-from flask_engage.capture.facts import Attributes, Event, Fact, Seen, to_wire
+from flask_engage.capture.facts import Attributes, Context, Event, Fact, Seen, encode, to_wire
+from flask_engage.capture.frames import Found
 from flask_engage.capture.recorder import Recorder
 from flask_engage.store import Base
 from flask_engage.store.activity import ActiveDayRow, ActiveGapRow, ActiveWeekRow
 from flask_engage.store.attribute import AttributeRow
 from flask_engage.store.engine import Database
-from flask_engage.store.event import EventRow, EventSummaryRow, EventTotalRow
+from flask_engage.store.event import EventNameRow, EventRow, EventSummaryRow, EventTotalRow
 from flask_engage.store.person import PersonRow
 from flask_engage.store.session import SessionRow
 from tests._clock import START
@@ -61,6 +66,21 @@ dense = st.lists(
 stories = st.one_of(mixed, dense)
 
 
+def _context(at: datetime) -> Context | None:
+    """What a request of that moment says: sometimes nothing, sometimes which way led here."""
+    n = round((at - START).total_seconds()) // 1200
+    if n % 7 == 0:
+        return None
+    return Context(
+        f"/{n}",
+        f"r{n}.example" if n % 3 == 0 else None,
+        f"mail{n}" if n % 4 == 0 else None,
+        browser=f"Browser {n % 5}",
+        country=f"C{n % 6}",
+        ip=f"10.0.0.{n % 200}",
+    )
+
+
 def _facts(story: list[tuple[Any, ...]]) -> list[Fact]:
     facts: list[Fact] = []
     for index, (kind, user, at, more) in enumerate(story):
@@ -70,7 +90,7 @@ def _facts(story: list[tuple[Any, ...]]) -> list[Fact]:
                 Event(at + timedelta(seconds=n), user, "clicked", {"i": index}, None, True)
                 for n in range(more)
             ]
-            facts.append(Seen(at, user, events=more, until=end))
+            facts.append(Seen(at, user, context=_context(at), events=more, until=end))
         elif kind == "event":
             facts.append(Event(at, user, "paid", {"i": index}, more))
         else:
@@ -106,6 +126,11 @@ class Reference:
             else:
                 found.append([at])
         return found
+
+    def ways(self, user: str) -> list[tuple[datetime, str | None, str | None]]:
+        """The ways that led here, in order."""
+        found = [(at, context) for at in sorted(self.seen[user]) if (context := _context(at))]
+        return [(at, c.referrer, c.utm_source) for at, c in found if c.referrer or c.utm_source]
 
     def days(self, user: str) -> list[Any]:
         return sorted({_day(at) for at in self.seen[user]})
@@ -156,6 +181,7 @@ def _check(database: Database, facts: list[Fact]) -> None:
         assert [row[1:] for row in table(database, SessionRow, *columns) if row[0] == row_id] == [
             (some[0], some[-1], len(some), before[n], n) for n, some in enumerate(sessions)
         ]
+        _check_contexts(database, expected, user, row_id)
     _check_events(database, expected, ids)
     days = sorted((ids[user], day) for user in ids for day in expected.days(user))
     assert table(database, ActiveDayRow, "person_id", "day") == days
@@ -163,6 +189,33 @@ def _check(database: Database, facts: list[Fact]) -> None:
     assert table(database, ActiveWeekRow, "person_id", "week") == weeks
     gaps = {(d, g): n for d, g, n in table(database, ActiveGapRow, "day", "gap", "count") if n}
     assert gaps == expected.gaps()
+
+
+def _check_contexts(database: Database, expected: Reference, user: str, row_id: int) -> None:
+    columns = ("landing_page", "referrer", "utm_source", "browser", "country", "ip")
+    rows = table(database, SessionRow, "person_id", "started_at", *columns)
+    assert [row[2:] for row in rows if row[0] == row_id] == [
+        tuple(getattr(context, name) for name in ("path", *columns[1:]))
+        if (context := _context(some[0]))
+        else (None,) * 6
+        for some in expected.sessions(user)
+    ]
+    ways = expected.ways(user)
+    nowhere = (None, None, None)
+    names = ("touched_at", "referrer", "utm_source")
+    names += ("latest_touched_at", "latest_referrer", "latest_utm_source")
+    [person] = [
+        row[1:]
+        for row in table(database, PersonRow, "id", *names, "browser", "country")
+        if row[0] == row_id
+    ]
+    assert person[:6] == (*(ways[0] if ways else nowhere), *(ways[-1] if ways else nowhere))
+    contexts = [_context(at) for at in sorted(expected.seen[user])]
+    if contexts and contexts[-1]:
+        assert person[6:] == (contexts[-1].browser, contexts[-1].country)
+    else:  # the newest says nothing: then some other does
+        said = {(context.browser, context.country) for context in contexts if context}
+        assert person[6:] in (said or {(None, None)})
 
 
 def _check_events(database: Database, expected: Reference, ids: dict[str, int]) -> None:
@@ -176,6 +229,13 @@ def _check_events(database: Database, expected: Reference, ids: dict[str, int]) 
         (ids[user], name): (len(moments), min(moments), max(moments))
         for (user, name), moments in expected.summaries.items()
     }
+    by_name: dict[str, list[datetime]] = defaultdict(list)
+    for (_, name), moments in expected.summaries.items():
+        by_name[name] += moments
+    assert table(database, EventNameRow, "name", "count", "first_at", "last_at") == [
+        (name, len(by_name[name]), min(by_name[name]), max(by_name[name]))
+        for name in sorted(by_name)
+    ]
     totals = Counter(
         (_day(at), name) for (_, name), some in expected.summaries.items() for at in some
     )
@@ -198,12 +258,37 @@ def _check_events(database: Database, expected: Reference, ids: dict[str, int]) 
         assert begin <= at <= end + timedelta(seconds=2)
 
 
+class Replay:
+    """All that a recorder was ever given, to be read again by somebody who knows nothing of it."""
+
+    def __init__(self, recorder: Recorder, payloads: list[bytes], stored: int | None) -> None:
+        self.name = recorder._open().name  # type: ignore[union-attr]
+        self.stored = stored
+        self._payloads = payloads
+
+    @property
+    def size(self) -> int:
+        return len(self._payloads)
+
+    def read(self, position: int, limit: int) -> Found:
+        end = min(position + limit, self.size)
+        some = [(self._payloads[n], n + 1) for n in range(position, end)]
+        return Found(payloads=some, end=end)
+
+
 def _run(data: st.DataObject, recorders: list[Recorder], facts: list[Fact]) -> None:
+    given: dict[Recorder, list[bytes]] = {recorder: [] for recorder in recorders}
     for fact in facts:
         recorder = data.draw(st.sampled_from(recorders))
         assert recorder.append(fact)
-        if data.draw(st.integers(0, 3)) == 0:
-            data.draw(st.sampled_from(recorders)).flush()
+        given[recorder].append(encode(fact))
+        match data.draw(st.integers(0, 7)):
+            case 0 | 1:
+                data.draw(st.sampled_from(recorders)).flush()
+            case 2:
+                replay = Replay(recorder, given[recorder], data.draw(st.sampled_from([0, None])))
+                other = data.draw(st.sampled_from(recorders))
+                other._storer.writer.drain(other._ready.require(), replay)
     for recorder in recorders:
         recorder.flush()
 
@@ -258,6 +343,43 @@ def test_the_rows_are_those_of_the_reference_for_long(
         _go(data, database, writers, story)
 
     check()
+
+
+def test_writers_at_the_same_time_give_the_rows_of_the_reference(
+    database: Database, recorders: Recorders
+) -> None:
+    """Threads with a journal each, into which one story was dealt out at random."""
+    chance = random.Random(5)
+    story = [
+        ("request", chance.choice(["ada", "ben"]), _moment(chance), chance.randrange(3))
+        for _ in range(120)
+    ] + [("event", chance.choice(["ada", "ben"]), _moment(chance), None) for _ in range(60)]
+    facts = _facts(story)
+    chance.shuffle(facts)
+    writers = [recorders(TIMEZONE=ZONE) for _ in range(4)]
+    for fact in facts:
+        assert chance.choice(writers).append(fact)
+    stop = threading.Event()
+
+    def store(writer: Recorder) -> None:
+        while not stop.is_set():
+            with suppress(DBAPIError):  # a lock that was not to be had: again
+                for source in writer._storer.sources(writer._open()):
+                    writer._storer.writer.drain(writer._ready.require(), source)
+                    return
+
+    threads = [threading.Thread(target=store, args=(writer,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    stop.set()
+    assert sum(writer._storer.writer.stored for writer in writers) == len(facts)
+    _check(database, facts)
+
+
+def _moment(chance: random.Random) -> datetime:
+    return START + timedelta(days=chance.randint(-3, 3), minutes=20 * chance.randrange(11))
 
 
 def test_the_copy_of_attributes_is_that_of_the_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,27 +10,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask, session
 from flask.views import MethodView
-from flask_login import current_user, login_user
+from flask_login import LoginManager, UserMixin, current_user, login_fresh, login_user
 
 from flask_engage import Engage, Identity, InvalidFact
 from flask_engage._state import state_of
 from flask_engage.capture.identity import current_user_id
-from flask_engage.store.event import EventRow
-from flask_engage.store.person import PersonRow
 from tests._hosts import Host
-from tests.capture._recorders import table
-
-
-def people(app: Flask, *columns: str) -> list[tuple[Any, ...]]:
-    state = state_of(app)
-    state.recorder.flush()
-    return table(state.ready.require(), PersonRow, *(columns or ("user_id",)))
-
-
-def events(app: Flask, *columns: str) -> list[tuple[Any, ...]]:
-    state = state_of(app)
-    state.recorder.flush()
-    return table(state.ready.require(), EventRow, *(columns or ("name",)))
+from tests.capture._requests import events, people, session_cookie
 
 
 @pytest.fixture
@@ -67,7 +54,10 @@ def test_in_every_style_of_host_a_user_is_known(app: Flask, host: Host, client: 
         ("GET", "/static/none.css", {}),
         ("GET", "/", {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}),
         ("GET", "/", {"Sec-Purpose": "prefetch;prerender"}),
+        ("GET", "/", {"Sec-Purpose": "Prefetch"}),
         ("GET", "/", {"Purpose": "prefetch"}),
+        ("GET", "/", {"X-Purpose": "preview"}),
+        ("GET", "/", {"X-Moz": "prefetch"}),
         ("GET", "/engage/", {}),
         ("GET", "/engage/widget/engage.js", {}),
     ],
@@ -75,19 +65,11 @@ def test_in_every_style_of_host_a_user_is_known(app: Flask, host: Host, client: 
 def test_what_nobody_looked_at_is_no_sighting(
     app: Flask, client: Any, user_id: int, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    client.set_cookie("session", _session_cookie(app, user_id))
+    client.set_cookie("session", session_cookie(app, user_id))
     client.open(path, method=method, headers=headers)
     assert people(app) == []
     client.get("/")
     assert people(app) == [(str(user_id),)]
-
-
-def _session_cookie(app: Flask, user_id: int) -> str:
-    from flask.sessions import SecureCookieSessionInterface
-
-    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-    assert serializer is not None
-    return str(serializer.dumps({"_user_id": str(user_id), "_fresh": True}))
 
 
 def test_what_the_host_excludes_is_no_sighting(
@@ -106,7 +88,7 @@ def test_what_the_host_excludes_is_no_sighting(
         return "shh"
 
     client = app.test_client()
-    client.set_cookie("session", _session_cookie(app, app_host.add_user(app)))
+    client.set_cookie("session", session_cookie(app, app_host.add_user(app)))
     for path in ("/me", "/silent", "/?quiet=1"):
         assert client.get(path).status_code == 200
     assert client.post("/exports").status_code == 200
@@ -118,7 +100,7 @@ def test_what_the_host_excludes_is_no_sighting(
 
 
 def test_a_request_that_fails_is_no_sighting(app: Flask, client: Any, user_id: int) -> None:
-    client.set_cookie("session", _session_cookie(app, user_id))
+    client.set_cookie("session", session_cookie(app, user_id))
     with pytest.raises(RuntimeError, match="the host's own error"):
         client.get("/broken")
     app.testing, app.config["PROPAGATE_EXCEPTIONS"] = False, False
@@ -155,6 +137,67 @@ def test_looking_reads_no_session_that_the_page_left_alone(tmp_path: Any, engage
     assert people(app) == [("7",)]
 
 
+def _host_that_tracks_first(engage: Engage | None, folder: Any) -> Flask:
+    """Make a host that tracks before Flask-Login has looked who it is."""
+    app = Flask("tracks first")
+    app.config.update(SECRET_KEY="a secret of sixteen bytes", TESTING=True)
+    app.config.update(ENGAGE_INJECT_WIDGET="off", ENGAGE_JOURNAL_DIR=str(folder / "j"))
+    login = LoginManager(app)
+
+    class User(UserMixin):
+        id = "7"
+
+    login.user_loader(lambda _: User())
+
+    @app.get("/login")
+    def log_in() -> str:
+        login_user(User(), remember=True)
+        return "in"
+
+    @app.get("/untouched")
+    def untouched() -> str:
+        if engage is not None:
+            engage.track("looked")
+        return "the same for everybody"
+
+    @app.get("/secret")
+    def secret() -> str:
+        if engage is not None:
+            engage.track("looked")
+        return f"{current_user.is_authenticated} {login_fresh()}"
+
+    if engage is not None:
+        engage.init_app(app, f"sqlite:///{folder / 'e.sqlite3'}")
+    return app
+
+
+@pytest.mark.parametrize("how", ["another browser", "a strict one", "a remembered login"])
+def test_a_login_that_is_not_fresh_stays_so_although_we_looked_first(
+    tmp_path: Any, engage: Engage, how: str
+) -> None:
+    """Else whoever stole a cookie could do what asks for a password."""
+    answers = []
+    for ours in (None, engage):
+        app = _host_that_tracks_first(ours, tmp_path)
+        if how == "a strict one":
+            app.config["SESSION_PROTECTION"] = "strong"
+        client = app.test_client()
+        client.get("/login", headers={"User-Agent": "One"})
+        browser = {"User-Agent": "Two"}
+        if how == "a remembered login":
+            client.delete_cookie("session")
+            browser = {"User-Agent": "One"}
+        said = []
+        for path in ("/untouched", "/secret", "/untouched", "/secret"):
+            answer = client.get(path, headers=browser)
+            names = [one.partition("=")[0] for one in answer.headers.getlist("Set-Cookie")]
+            said.append((path, answer.text, names, answer.headers.get("Vary")))
+        answers.append(said)
+    assert answers[0] == answers[1]
+    assert [names for path, _, names, _ in answers[0] if path == "/untouched"] == [[], []]
+    assert answers[0][1][1].endswith("False")
+
+
 def test_nobody_is_looked_up_without_a_sign_of_being_logged_in(
     app: Flask, app_host: Host, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +208,7 @@ def test_nobody_is_looked_up_without_a_sign_of_being_logged_in(
     client.get("/")
     assert looked == []
     user_id = app_host.add_user(app)
-    client.set_cookie("session", _session_cookie(app, user_id))
+    client.set_cookie("session", session_cookie(app, user_id))
     client.get("/")
     assert looked == [str(user_id)]
     assert people(app) == [(str(user_id),)]
@@ -193,7 +236,7 @@ def test_a_user_whose_row_has_expired_costs_no_query(
     sa.event.listen(
         engine, "before_cursor_execute", lambda c, cur, statement, *_: counted.append(statement)
     )
-    client.set_cookie("session", _session_cookie(app, user_id))
+    client.set_cookie("session", session_cookie(app, user_id))
     assert client.get("/save").status_code == 200
     assert counted == []
     assert people(app) == [(str(user_id),)]
@@ -243,7 +286,7 @@ def test_two_users_in_one_outer_app_context_are_not_mixed_up(app: Flask, app_hos
     with app.app_context():
         for user_id in ids:
             client = app.test_client()
-            client.set_cookie("session", _session_cookie(app, user_id))
+            client.set_cookie("session", session_cookie(app, user_id))
             from flask import g
 
             g.pop("_login_user", None)  # Flask-Login itself is fooled by the outer context
@@ -279,7 +322,7 @@ def test_tracked_views_are_recorded_when_they_succeed(
     def raises() -> str:
         raise LookupError("the view's own")
 
-    client.set_cookie("session", _session_cookie(app, user_id))
+    client.set_cookie("session", session_cookie(app, user_id))
     for path in ("/plain/200", "/plain/302", "/plain/404", "/plain/500", "/class"):
         client.get(path)
     with pytest.raises(LookupError, match="the view's own"):
@@ -363,7 +406,7 @@ def test_the_host_answers_while_our_database_is_away(
         ENGAGE_DATABASE_URL="postgresql+psycopg://127.0.0.1:1/nowhere",
     )
     client = app.test_client()
-    client.set_cookie("session", _session_cookie(app, app_host.add_user(app)))
+    client.set_cookie("session", session_cookie(app, app_host.add_user(app)))
     for _ in range(20):
         assert client.get("/").status_code == 200
     assert state_of(app).recorder.flush() == 0
@@ -376,12 +419,12 @@ def test_a_hook_of_ours_that_raises_does_not_reach_the_host(
 ) -> None:
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.testing = False
-    client.set_cookie("session", _session_cookie(app, user_id))
+    client.set_cookie("session", session_cookie(app, user_id))
 
     def broken(*_args: Any) -> None:
         raise ValueError("ours")
 
-    monkeypatch.setattr("flask_engage.capture.hooks.current_identity", broken)
+    monkeypatch.setattr("flask_engage.capture.hooks.recorded_identity", broken)
     assert client.get("/").status_code == 200
     assert state_of(app).guard.counts["noticing a request"] == 1
     with app.test_request_context("/"):
@@ -398,7 +441,7 @@ def test_an_unwritable_journal_folder_is_told_at_the_start(
     with app.app_context():
         assert engage.track("did", user=7) is False
     client = app.test_client()
-    client.set_cookie("session", _session_cookie(app, app_host.add_user(app)))
+    client.set_cookie("session", session_cookie(app, app_host.add_user(app)))
     assert client.get("/").status_code == 200
 
 
@@ -408,3 +451,61 @@ def test_nobody_is_seen_in_the_future(app: Flask, engage: Engage) -> None:
             engage.seen("1", at=datetime.now(UTC) + timedelta(days=2))
         with pytest.raises(InvalidFact, match="has come"):
             engage.track("exported", user="1", at=datetime.now(UTC) + timedelta(days=2))
+
+
+@pytest.mark.parametrize("ends", [SystemExit, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("place", ["identify", "the recorder", "the widget"])
+def test_what_ends_a_process_or_a_worker_is_not_held_up(
+    app: Flask,
+    client: Any,
+    user_id: int,
+    engage: Engage,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    ends: type[BaseException],
+) -> None:
+    def end(*_args: Any) -> None:
+        raise ends
+
+    client.set_cookie("session", session_cookie(app, user_id))
+    if place == "identify":
+        engage.identify(end)
+    elif place == "the recorder":
+        monkeypatch.setattr("flask_engage.capture.recorder.encode", end)
+    else:
+        monkeypatch.setattr("flask_engage.widget.injection.end_of_body", end)
+    with pytest.raises(ends):
+        client.get("/")
+    assert state_of(app).guard.counts == {}
+
+
+def test_an_error_of_ours_is_raised_as_it_is_where_the_developer_sees_it(
+    app: Flask, client: Any, user_id: int, engage: Engage
+) -> None:
+    engage.identify(lambda user: user.no_such_column)
+    client.set_cookie("session", session_cookie(app, user_id))
+    with pytest.raises(AttributeError, match="no_such_column") as caught:
+        client.get("/")
+    assert caught.traceback[-1].name == "<lambda>"
+    assert state_of(app).guard.counts == {"noticing a request": 1}
+
+
+def test_requests_look_at_the_scheduler_seldom_but_at_once_in_a_forked_process(
+    app: Flask, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = state_of(app).runner
+    looked: list[int] = []
+    really = runner.ensure_started
+    monkeypatch.setattr(type(runner), "ensure_started", lambda _: (looked.append(1), really()))
+    runner.look_at = 0.0
+    client.get("/")
+    assert len(looked) == 1
+    assert runner.look_at > 0.0
+    runner.look_at = float("inf")  # it has just been looked at
+    client.get("/")
+    assert len(looked) == 1
+    child = os.fork()
+    if not child:
+        client.get("/")
+        os._exit(0 if len(looked) == 2 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

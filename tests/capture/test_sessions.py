@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,3 +125,38 @@ def test_in_order_the_definition_holds(numbers: list[int], data: st.DataObject) 
     assert shape(run(*(batch for batch in batches if batch))) == [
         (some[0], some[-1], len(some)) for some in expected
     ]
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=150, max_size=220),
+    st.lists(st.integers(0, 3000), max_size=12),
+)
+def test_activity_without_a_break_is_cut_each_day_however_it_is_batched(
+    steps: list[int], cuts: list[int]
+) -> None:
+    """In order, by whatever batches: the first sighting more than a day after a session's first."""
+    moments = [sum(steps[:n]) for n in range(len(steps) + 1)]
+    expected: list[list[int]] = []
+    for moment in moments:
+        if expected and moment - expected[-1][0] <= LONGEST / timedelta(minutes=1):
+            expected[-1].append(moment)
+        else:
+            expected.append([moment])
+    bounds = [-1, *sorted(cuts), moments[-1]]
+    batches = [minutes(*(m for m in moments if low < m <= high)) for low, high in pairwise(bounds)]
+    assert shape(run(*(batch for batch in batches if batch))) == [
+        (some[0], some[-1], len(some)) for some in expected
+    ]
+
+
+@given(st.permutations(range(0, 2600, 25)), st.integers(1, 9))
+def test_late_sightings_of_activity_without_a_break(order: list[int], size: int) -> None:
+    """Where the cut falls then depends on the order: what lies inside a session is not kept.
+
+    But nothing is counted twice or lost, no session is longer than a day or reaches into another.
+    """
+    found = shape(run(*(minutes(*order[n : n + size]) for n in range(0, len(order), size))))
+    assert sum(hits for _, _, hits in found) == len(order)
+    assert (found[0][0], found[-1][1]) == (min(order), max(order))
+    assert all(end - begin <= 24 * 60 for begin, end, _ in found)
+    assert all(former[1] < latter[0] for former, latter in pairwise(found))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from flask_engage import signals
 from flask_engage._guard import Guard
 from flask_engage.capture import facts as facts_module
 from flask_engage.capture.facts import Attributes, Event, Increment, Seen, to_wire
@@ -19,6 +20,7 @@ from flask_engage.capture.recorder import Recorder
 from flask_engage.store.attribute import AttributeRow
 from flask_engage.store.engine import Database, open_database
 from flask_engage.store.event import EventKeyRow, EventRow, EventSummaryRow
+from flask_engage.store.event_write import NewEvents
 from flask_engage.store.journal import DeadLetterRow, JournalRow
 from flask_engage.store.migrate import HEAD
 from flask_engage.store.person import PersonRow, TombstoneRow
@@ -26,7 +28,7 @@ from flask_engage.store.person_write import tombstone_of
 from flask_engage.store.ready import Readiness
 from flask_engage.store.session import SessionRow
 from tests._clock import START
-from tests.capture._recorders import FakeApp, Recorders, table
+from tests.capture._recorders import Recorders, table
 
 MINUTE = timedelta(minutes=1)
 
@@ -128,7 +130,7 @@ def test_two_readers_of_one_file_store_it_once(
     recorder = recorders()
     for n in range(700):
         assert recorder.append(event(n))
-    [source] = recorder._sources(recorder._open())
+    [source] = recorder._storer.sources(recorder._open())
     rivals = [recorders(), recorders()]
     barrier = threading.Barrier(2)
     errors: list[Exception] = []
@@ -141,7 +143,7 @@ def test_two_readers_of_one_file_store_it_once(
         try:
             database = rival._ready.require()
             barrier.wait(10)
-            rival._writer.drain(database, mine)
+            rival._storer.writer.drain(database, mine)
         except Exception as error:  # noqa: BLE001
             errors.append(error)
 
@@ -151,7 +153,7 @@ def test_two_readers_of_one_file_store_it_once(
     for thread in threads:
         thread.join(60)
     assert not errors
-    assert sum(rival._writer.stored for rival in rivals) == 700
+    assert sum(rival._storer.writer.stored for rival in rivals) == 700
     assert len(table(database, EventRow, "name")) == 700
     assert table(database, EventSummaryRow, "count") == [(700,)]
 
@@ -186,16 +188,35 @@ def test_two_writers_with_the_same_people_count_exactly(
     assert sum(int(value) for (value,) in table(database, AttributeRow, "value")) == 600
 
 
+def test_many_threads_with_the_same_person_count_exactly(
+    database: Database, recorders: Recorders
+) -> None:
+    """Thirty-two at once: one session with all the hits, and last seen at the last moment."""
+    made = [recorders(CAPTURE_MODE="memory") for _ in range(32)]
+    for index, recorder in enumerate(made):
+        for n in range(4):
+            assert recorder.append(Seen(START + (index * 7 + n) * timedelta(seconds=1), "7"))
+    threads = [threading.Thread(target=_drain_own, args=(recorder,)) for recorder in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    last = START + (31 * 7 + 3) * timedelta(seconds=1)
+    assert table(database, PersonRow, "session_count", "last_seen_at") == [(1, last)]
+    columns = ("started_at", "last_at", "hits")
+    assert table(database, SessionRow, *columns) == [(START, last, 128)]
+
+
 def _drain_own(recorder: Recorder) -> int:
     database = recorder._ready.require()
     for _ in range(50):  # deadlocks and lock waits pass
         try:
-            for source in recorder._sources(recorder._open()):
-                recorder._writer.drain(database, source)
+            for source in recorder._storer.sources(recorder._open()):
+                recorder._storer.writer.drain(database, source)
         except sa.exc.DBAPIError:
             continue
         break
-    return recorder._writer.stored
+    return recorder._storer.writer.stored
 
 
 def test_the_same_event_id_is_one_event_for_ever(database: Database, recorder: Recorder) -> None:
@@ -253,6 +274,60 @@ def test_a_fact_that_our_code_fails_on_is_kept_aside(
     [(payload, reason)] = table(database, DeadLetterRow, "payload", "reason")
     assert '"bad"' in payload
     assert "ZeroDivisionError" in reason
+
+
+@pytest.mark.parametrize("capture", ["journal", "sync"])
+def test_no_log_quotes_a_row_that_the_database_refuses(
+    database: Database,
+    recorders: Recorders,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capture: str,
+) -> None:
+    recorder = recorders(CAPTURE_MODE=capture, guard=Guard(lambda: False))
+    monkeypatch.setattr(
+        "flask_engage.capture.apply.NewEvents",
+        lambda person, *rest: NewEvents([None] * len(person), *rest),
+    )
+    recorder.append(Event(START, "7", "clicked", {"address": "ada@secret.example"}))
+    recorder.flush()
+    logged = "".join(logging.Formatter().format(record) for record in caplog.records)
+    assert "IntegrityError" in logged
+    assert "secret" not in logged
+
+
+def test_no_log_quotes_a_fact_that_our_code_fails_on(
+    database: Database,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("flask_engage.capture.apply.from_wire", lambda values: int(str(values)))
+    assert recorder.append(Attributes(START, "7", to_wire({"address": "ada@secret.example"})))
+    recorder.flush()
+    assert recorder.status().buried == 1
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_pool_that_has_nothing_left_is_asked_again(
+    database: Database, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy's time-out is neither Python's nor an error of the driver's."""
+    real, asked = Database.write, []
+
+    def write(self: Database) -> AbstractContextManager[Any]:
+        asked.append(1)
+        if len(asked) < 3:
+            raise sa.exc.TimeoutError("QueuePool limit reached")
+        return real(self)
+
+    assert recorder.append(event(1))
+    recorder._ready.database()
+    monkeypatch.setattr(Database, "write", write)
+    assert recorder.flush() == 1
+    assert len(asked) >= 3
+    assert len(table(database, EventRow, "name")) == 1
 
 
 def test_a_payload_that_nobody_understands_is_kept_aside(
@@ -373,122 +448,17 @@ def test_memory_mode_needs_no_disk(database: Database, recorders: Recorders) -> 
     assert len(table(database, EventRow, "name")) == 1200
 
 
-# --- signals -------------------------------------------------------------------------------------
-
-
-def test_signals_tell_what_is_stored(recorders: Recorders) -> None:
-    app = FakeApp()
-    recorder = recorders(app=app)
-    heard: list[tuple[str, dict[str, Any]]] = []
-
-    def listen(name: str) -> Any:
-        def receiver(sender: Any, **what: Any) -> None:
-            assert sender is app
-            heard.append((name, what))
-
-        return receiver
-
-    names = ("user_seen", "session_started", "event_tracked", "attribute_changed")
-    receivers = [(getattr(signals, name), listen(name)) for name in names]
-    for signal, receiver in receivers:
-        signal.connect(receiver, sender=app)
-
-    def broken(_sender: Any, **_what: Any) -> None:
-        raise RuntimeError("the host's own receiver")
-
-    signals.user_seen.connect(broken, sender=app)
-    recorder.append(Seen(START, "7"))
-    recorder.append(event())
-    recorder.append(Attributes(START, "7", to_wire({"plan": "pro"})))
-    assert heard == []
-    assert recorder.flush() == 3
-    assert heard == [
-        ("user_seen", {"user_id": "7", "at": START}),
-        ("session_started", {"user_id": "7", "at": START}),
-        (
-            "event_tracked",
-            {"user_id": "7", "name": "clicked", "properties": {"n": 0}, "at": START},
-        ),
-        ("attribute_changed", {"user_id": "7", "name": "plan", "value": "pro", "old": None}),
-    ]
-
-
-def test_a_receiver_may_flush_and_wait_for_another_thread(
+def test_a_process_that_was_silent_for_long_refuses_nothing(
     database: Database, recorders: Recorders
 ) -> None:
-    """A receiver that sends or flushes needs what the storing thread would still be holding."""
-    app = FakeApp()
-    recorder = recorders(app=app)
-    stored: list[int] = []
-
-    def flush() -> None:
-        stored.append(recorder.flush())
-
-    def receiver(_sender: Any, name: str, **_what: Any) -> None:
-        if name == "clicked":
-            assert recorder.append(event(1, name="answered"))
-            other = threading.Thread(target=flush, daemon=True)
-            other.start()
-            other.join(20)
-            assert not other.is_alive()
-
-    signals.event_tracked.connect(receiver, sender=app)
+    """The proofs of what its threads stored at once are gone from the database by then."""
+    recorder = recorders(CAPTURE_MODE="sync")
+    receipts = recorder._storer.writer._receipts
+    for receipt in (receipts.take(), receipts.take()):
+        with database.write() as session:
+            assert receipt.claim(session, START)
+        receipts.give_back(receipt)
+    with database.write() as session:
+        session.execute(sa.delete(JournalRow))
     assert recorder.append(event())
-    storing = threading.Thread(target=recorder.store_all, daemon=True)
-    storing.start()
-    storing.join(30)
-    assert not storing.is_alive()
-    assert stored == [1]
-    assert table(database, EventRow, "name") == [("answered",), ("clicked",)]
-
-
-def test_what_is_stored_is_announced_though_a_later_batch_fails(
-    recorders: Recorders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = FakeApp()
-    recorder = recorders(app=app, guard=Guard(lambda: False))
-    heard: list[str] = []
-
-    def receiver(_sender: Any, name: str, **_what: Any) -> None:
-        heard.append(name)
-        assert not recorder._draining.locked()
-
-    signals.event_tracked.connect(receiver, sender=app)
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise OSError("the disk is gone")
-
-    monkeypatch.setattr(recorder, "_adopt", fail)
-    assert recorder.append(event())
-    assert recorder.flush() == 1
-    assert heard == ["clicked"]
-
-
-def test_flushing_while_this_thread_stores_does_nothing(
-    recorders: Recorders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recorder = recorders()
-    inner: list[int] = []
-    monkeypatch.setattr(recorder, "_adopt", lambda *_: inner.append(recorder.flush()))
-    assert recorder.append(event())
-    assert recorder.flush() == 1
-    assert inner == [0]
-
-
-def test_a_long_backlog_is_announced_piece_by_piece(
-    recorders: Recorders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flask_engage.capture.writer.BATCH", 1)
-    monkeypatch.setattr("flask_engage.capture.writer._MAX_UNTOLD", 2)
-    app = FakeApp()
-    recorder = recorders(app=app)
-    heard: list[int] = []
-
-    def receiver(_sender: Any, properties: dict[str, Any], **_what: Any) -> None:
-        heard.append(properties["n"])
-
-    signals.event_tracked.connect(receiver, sender=app)
-    for n in range(7):
-        assert recorder.append(event(n))
-    assert recorder.flush() == 7
-    assert heard == list(range(7))
+    assert len(table(database, EventRow, "name")) == 1

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from werkzeug.serving import make_server
 
+from flask_engage import Operator
+from flask_engage._state import state_of
 from tests.dashboard import _town
+from tests.dashboard._people_list import MORE
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -95,6 +98,7 @@ def make_desk(town: Town, app_host: Host, browser: Browser) -> Iterator[Callable
 
     def make(**options: Any) -> Desk:
         context = browser.new_context(**options)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         complaints: list[str] = []
@@ -124,3 +128,29 @@ def _answer(dialog: Dialog, complaints: list[str]) -> None:
     else:
         complaints.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
+
+
+@pytest.fixture
+def be(engage: Engage) -> Callable[..., None]:
+    """Makes whoever asks an operator: ``be("edit")``."""
+
+    def choose(role: Any) -> None:
+        engage._registry.operator = lambda: Operator("7", name="Olga", role=role)
+
+    return choose
+
+
+@pytest.fixture
+def write(town: Town) -> Callable[[], Any]:
+    """Opens a session on our tables, committed at its end."""
+    return state_of(town.app).ready.require().write
+
+
+@pytest.fixture
+def many(town: Town, app_host: Host) -> Town:
+    """More people than one page has."""
+    for number in range(MORE):
+        app_host.add_user(town.app, f"reader{number}@example.org", name=f"Reader {number:03d}")
+    with town.app.app_context():
+        town.engage.sync()
+    return town

@@ -90,12 +90,18 @@ def test_a_form_without_a_token_changes_nothing(town: Town, operator: FlaskClien
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda t: t[:-1], lambda t: "A" + t[1:], lambda t: t * 100, lambda t: "ü" + t]
+    "spoil",
+    [
+        lambda t: t[:-1],
+        lambda t: ("A" if t[0] != "A" else "B") + t[1:],
+        lambda t: t * 100,
+        lambda t: "ü" + t,
+    ],
 )
 def test_a_spoilt_token_changes_nothing(
     spoil: Callable[[str], str], town: Town, operator: FlaskClient, token_of: TokenOf
 ) -> None:
-    token = spoil("B" + token_of(operator.get(RULE))[1:])
+    token = spoil(token_of(operator.get(RULE)))
     answer = operator.post(RULE, data={"action": "pause", "csrf_token": token})
     assert answer.status_code == 400
     assert _status(town.app) == "live"

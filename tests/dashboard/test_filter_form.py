@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_engage import Filter, ago, attr, did, from_now, in_segment, person, received
-from flask_engage.dashboard.filter_form import OPERATORS, form_of, read_condition
+from flask_engage.dashboard.filter_asked import OPERATORS
+from flask_engage.dashboard.filter_back import form_of
+from flask_engage.dashboard.filter_form import read_condition
 from flask_engage.errors import InvalidFilter
 from flask_engage.segments.fields import FIELDS
 
@@ -93,7 +95,7 @@ SAME = [
         {"about": "received", "message": "welcome", "outcome": "not_clicked"},
         ~received("welcome").clicked(),
     ),
-    ({"about": "segment", "segment": "Active", "not": "1"}, ~in_segment("Active")),
+    ({"about": "segment", "in_segment": "Active", "not": "1"}, ~in_segment("Active")),
 ]
 
 
@@ -139,7 +141,7 @@ WRONG = [
     ({"about": "did", "event": "x", "days": "1.5"}, "days: '1.5'"),
     ({"about": "did", "event": "x", "days": "9" * 40}, "days: "),
     ({"about": "received", "message": "x", "outcome": "__init__"}, "outcome: "),
-    ({"about": "segment"}, "segment: write the name"),
+    ({"about": "segment"}, "in_segment: write the name"),
     ({"about": "'; drop table"}, "about: "),
     ({}, "about: "),
 ]
@@ -169,7 +171,7 @@ _CODES = [code for choices in OPERATORS.values() for code, *_rest in choices]
             "days": st.text(max_size=12),
             "message": st.text(max_size=210),
             "outcome": st.text(max_size=12),
-            "segment": st.text(max_size=140),
+            "in_segment": st.text(max_size=140),
             "not": st.text(max_size=1),
         },
     )

@@ -65,10 +65,10 @@ def test_our_files_are_kept_by_the_browser_only_in_the_version_asked_for(
     import re
 
     page = operator.get("/engage/people").text
-    found = re.search(r'href="(/engage/static/dashboard\.css\?v=[0-9a-f]+)"', page)
+    found = re.search(r'href="(/engage/static/tokens\.css\?v=[0-9a-f]+)"', page)
     assert found
     assert "immutable" in operator.get(found[1]).headers["Cache-Control"]
-    assert "no-cache" in operator.get("/engage/static/dashboard.css").headers["Cache-Control"]
+    assert "no-cache" in operator.get("/engage/static/tokens.css").headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("name", ["people.py", "..%2fpages.py", "nothing.css", ".", "%00"])
@@ -89,6 +89,6 @@ def test_the_previews_stylesheet_proves_itself_and_nothing_else(
     assert found
     address = found[1]
     assert client.get(address).status_code == 200
-    assert client.get(address.replace("preview.css", "dashboard.css")).status_code == 404
+    assert client.get(address.replace("preview.css", "tokens.css")).status_code == 404
     assert client.get(address[:-1]).status_code == 404
     assert client.post(address).status_code == 404

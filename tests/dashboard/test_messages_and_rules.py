@@ -11,6 +11,7 @@ import pytest
 
 from flask_engage import Email, did
 from flask_engage._state import state_of
+from flask_engage.store.journal import DeadLetterRow
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -147,6 +148,19 @@ def test_health_shows_jobs_and_what_waits(town: Town, operator: FlaskClient) -> 
     assert "SCHEDULER is off" in text
 
 
+def test_health_shows_each_reason_why_facts_were_put_aside(
+    migrated_url: str, town: Town, operator: FlaskClient, clock: FakeClock
+) -> None:
+    with state_of(town.app).ready.require().write() as session:
+        for n in range(7):
+            reason = "NotNull: <b>no</b> name" if n % 3 else f"DataError: too long\n[SQL: …] [{n}]"
+            session.add(DeadLetterRow(payload="x", reason=reason, occurred_at=clock.now))
+    text = operator.get("/engage/health").text
+    assert "7 facts were put aside" in text
+    details = re.findall(r"<code><bdi>(\d[^<]*)</bdi></code>", text)
+    assert details == ["4 × NotNull: &lt;b&gt;no&lt;/b&gt; name", "3 × DataError: too long"]
+
+
 def test_health_shows_a_provider_that_fails(
     town: Town, operator: FlaskClient, clock: FakeClock
 ) -> None:
@@ -164,9 +178,9 @@ def test_health_shows_a_provider_that_fails(
 
 def test_a_person_shows_attributes_with_source_and_age(town: Town, operator: FlaskClient) -> None:
     text = operator.get(f"/engage/people/{town.public_id(3)}").text
-    facts = re.findall(r"<dt><bdi>([^<]+)</bdi></dt><dd><bdi>([^<]+)</bdi></dd>", text)
+    facts = re.findall(r"<dt><bdi>([^<]+)</bdi></dt><dd dir=\"auto\"><bdi>([^<]+)</bdi></dd>", text)
     assert ("plan", "free") in facts
-    assert re.search(r'class="src"[^>]*><bdi[^>]*>\w+</bdi>, now', text)
+    assert re.search(r'class="src">said over the API\s*<time[^>]*>just now</time>', text)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +190,21 @@ def test_a_timeline_shows_what_was_asked_for(
     kind: str, count: int, town: Town, operator: FlaskClient
 ) -> None:
     text = operator.get(f"/engage/people/{town.public_id(3)}?kind={kind}").text
-    assert text.count('class="happened"') == count
+    assert len(re.findall(r'class="happened happened-\w+"', text)) == count
 
 
-@pytest.mark.parametrize("query", ["kind=x", "before=x", "before=2026-01-01T00:00:00"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "kind=x",
+        "before=x",
+        "before=2026-01-01T00:00:00",
+        "before=2026-01-01T00:00:00%2B00:00 3",
+        "before=2026-01-01T00:00:00%2B00:00 9 7",
+        "before=2026-01-01T00:00:00%2B00:00 3 -7",
+        "before=0001-01-01T00:00:00%2B23:00 3 7",
+    ],
+)
 def test_a_bad_place_in_a_timeline_is_told(query: str, town: Town, operator: FlaskClient) -> None:
     assert operator.get(f"/engage/people/{town.public_id(3)}?{query}").status_code == 400
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def _people(answer: TestResponse) -> list[str]:
     """Return the public ids in the list, in order."""
-    return re.findall(r'<a class="person" href="/engage/people/([0-9a-f]+)"', answer.text)
+    return re.findall(r'<a class="person" href="/engage/people/([0-9a-f]+)\?', answer.text)
 
 
 def _filter_of(location: str) -> dict[str, Any]:

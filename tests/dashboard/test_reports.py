@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from flask_engage._state import state_of
 from flask_engage.reports.health import health
 from flask_engage.reports.messages import counts_of, message_page, recipients
 from flask_engage.reports.overview import overview
-from flask_engage.reports.person import attributes_of_person, person_id_by_public_id, timeline
+from flask_engage.reports.person import attributes_of_person, person_id_by_public_id
 from flask_engage.reports.rules import rule_summaries
+from flask_engage.reports.timeline import timeline
 from flask_engage.store.operator import AuditRow, OperatorRow, note_operator, write_audit
 
 if TYPE_CHECKING:
@@ -37,8 +40,9 @@ def test_the_reports_add_up_on_every_database(
         attributes = attributes_of_person(session, person_id)
         story = timeline(session, person_id, limit=4)
         jobs = health(session)
-    assert (figures.people, figures.active_month) == (16, 16)
-    assert figures.active_today <= figures.active_week <= figures.active_month
+    active = figures.activity.today
+    assert (figures.people, active.monthly) == (16, 16)
+    assert active.daily <= active.weekly <= active.monthly
     assert (figures.opened, figures.clicked) == (4, 2)
     assert figures.sent == 6 + rules[0].counts.sent
     assert counts.states == {"sent": 6, "queued": 2}
@@ -71,10 +75,11 @@ def test_active_people_are_counted_as_a_plain_count_would(
     def active(length: int) -> int:
         return sum(any(day < length for day in found) for found in days.values())
 
-    assert figures.active_today == active(1)
-    assert figures.active_week == active(7)
-    assert figures.active_month == active(30)
-    assert [day.active for day in figures.days][-1] == 2
+    today = figures.activity.today
+    assert (today.daily, today.weekly, today.monthly) == (active(1), active(7), active(30))
+    # 2 + 1 + 1 + ...: what each day saw, over thirty days and over those who came at all
+    seen = sum(day < 30 for found in days.values() for day in found)
+    assert figures.activity.stickiness == pytest.approx(seen / 30 / active(30))
 
 
 def test_an_operator_is_remembered_and_a_change_written_down(

@@ -13,8 +13,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_engage.errors import InvalidFact
 from flask_engage.people.host_users import HostUsers, plain
-from flask_engage.people.providers import refresh_attribute, refresh_query
+from flask_engage.people.provider_query import QuerySource
+from flask_engage.people.providers import FunctionSource
+from flask_engage.people.refresh import RefreshReport, refresh
 from flask_engage.people.sync import sync_users
+from flask_engage.people.watch import Limits
 from flask_engage.store.attribute import AttributeRow
 from flask_engage.store.engine import Database
 from flask_engage.store.person import PersonRow
@@ -52,6 +55,24 @@ def host(migrated_url: str, database: Database) -> Iterator[sa.Engine]:
     yield engine
     Base.metadata.drop_all(engine)
     engine.dispose()
+
+
+def refresh_attribute(
+    database: Database, users: HostUsers, name: str, function: Any, now: datetime = NOW
+) -> RefreshReport:
+    source = FunctionSource(name, function, users, Limits())
+    report = refresh(database, source, name, lambda: now)
+    assert report is not None
+    return report
+
+
+def refresh_query(
+    database: Database, host: sa.Engine, name: str, function: Any, now: datetime = NOW
+) -> RefreshReport:
+    source = QuerySource(name, function, host, database, Limits())
+    report = refresh(database, source, name, lambda: now)
+    assert report is not None
+    return report
 
 
 def attributes(database: Database) -> dict[str, Any]:
@@ -96,7 +117,7 @@ def test_nonsense_for_one_user_is_that_users_alone(database: Database, host: sa.
         database,
         HostUsers(host, Author),
         "odd",
-        lambda user: object() if user.id == 1 else "fine",  # type: ignore[arg-type,return-value]
+        lambda user: object() if user.id == 1 else "fine",
         NOW,
     )
     assert (report.people, report.failed) == (2, 1)
@@ -128,7 +149,7 @@ def test_one_query_serves_everybody(database: Database, host: sa.Engine) -> None
     with Session(host) as session:
         session.add_all([Essay(author_id=1), Essay(author_id=1), Essay(author_id=3)])
         session.commit()
-        report = refresh_query(database, session, "essays", essays, NOW)
+    report = refresh_query(database, host, "essays", essays)
     assert (report.people, report.changed) == (2, 2)
     assert attributes(database) == {"1": {"n:essays": 2}, "2": {}, "3": {"n:essays": 1}}
 
@@ -137,16 +158,16 @@ def test_who_drops_out_of_the_query_loses_the_value(database: Database, host: sa
     with Session(host) as session:
         session.add_all([Essay(author_id=1), Essay(author_id=3)])
         session.commit()
-        refresh_query(database, session, "essays", essays, NOW)
+        refresh_query(database, host, "essays", essays)
         session.execute(sa.delete(Essay).where(Essay.author_id == 3))
         session.commit()
-        refresh_query(database, session, "essays", essays, NOW + timedelta(hours=1))
+    refresh_query(database, host, "essays", essays, NOW + timedelta(hours=1))
     assert attributes(database) == {"1": {"n:essays": 1}, "2": {}, "3": {}}
 
 
 def test_a_query_of_one_column_says_what_is_missing(database: Database, host: sa.Engine) -> None:
-    with Session(host) as session, pytest.raises(InvalidFact, match="attribute_query 'ids'"):
-        refresh_query(database, session, "ids", lambda: sa.select(Author.id), NOW)
+    with pytest.raises(InvalidFact, match="attribute_query 'ids'"):
+        refresh_query(database, host, "ids", lambda: sa.select(Author.id))
 
 
 def test_numbers_and_dates_of_the_database_become_plain() -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_engage.people.host_users import HostUsers
+from flask_engage.people.refresh import Turn
 from flask_engage.people.sync import refresh_people, sync_users
 from flask_engage.store.engine import Database
 from flask_engage.store.person import PersonRow
@@ -235,3 +236,26 @@ def test_users_with_a_key_type_of_the_hosts_own_are_not_taken_for_gone(
         session.commit()
     assert sync_users(database, HostUsers(host, Guest), NOW).gone == 0
     assert people(database)["g-1"].gone_at is None
+
+
+def test_a_long_sync_makes_room_and_goes_on(database: Database, host: sa.Engine) -> None:
+    with Session(host) as session:
+        session.add_all([Member(email=f"u{n}@example.com") for n in range(1203)])
+        session.commit()
+    users = HostUsers(host, Member)
+    sync_users(database, users, NOW)
+    with Session(host) as session:
+        session.execute(sa.delete(Member).where(Member.email.in_(["u7@example.com"])))
+        session.commit()
+    told: list[tuple[int, int | None]] = []
+    turns = 0
+    while True:
+        turns += 1
+        turn = Turn(seconds=0, progress=lambda *now: told.append(now))
+        report = sync_users(database, users, NOW + timedelta(days=1), turn, anew=False)
+        if report.finished:
+            break
+    assert turns > 6  # three steps for those who are there, three for those who may be gone
+    assert (report.users, report.gone) == (1202, 1)
+    assert told[-1] == (1202, 1202)
+    assert [row.user_id for row in people(database).values() if row.gone_at is not None] == ["8"]

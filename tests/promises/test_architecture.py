@@ -15,7 +15,7 @@ from tests.promises._source import PACKAGE, ROOT, Module, modules, where
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "settings errors signals types _clock _guard _state",
+        "settings errors signals types _clock _ending _fork _guard _language _state",
         "store",
         "capture",
         "people",
@@ -25,22 +25,42 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "delivery",
         "conversations",
         "reports",
-        "_databases _migrate_guard _operations _sending _runner _jobs",
+        "_symptoms",
+        (
+            "_databases _migrate_guard _operations _sending _custom_data _enrichment _progress "
+            "_relationship _membership _transfer _runner _jobs"
+        ),
+        "cli_people",
         "widget dashboard api cli",
-        "_wiring",
+        "_registrations _wiring _wrap",
         "extension",
         "__init__",
         "testing",
     )
 )
-EDGES = frozenset({"widget", "dashboard", "api", "cli"})
+EDGES = frozenset({"widget", "dashboard", "api", "cli", "cli_people"})
 #: The state is where all is wired together: it names the types of later rooms, no more.
 NAMES_LATER_TYPES = frozenset({"flask_engage._state"})
 
 #: What an app does with the rooms, and how they are put together for it.
-APP = frozenset({"_databases", "_migrate_guard", "_operations", "_sending", "_runner", "_jobs"})
+APP = frozenset(
+    {
+        "_custom_data",
+        "_databases",
+        "_enrichment",
+        "_jobs",
+        "_membership",
+        "_migrate_guard",
+        "_operations",
+        "_progress",
+        "_relationship",
+        "_runner",
+        "_sending",
+        "_transfer",
+    }
+)
 
-WITH_FLASK = EDGES | APP | {"_wiring", "_state", "extension", "testing", "__init__"}
+WITH_FLASK = EDGES | APP | {"_wiring", "_wrap", "_state", "extension", "testing", "__init__"}
 #: Capture meets the request in these; its other modules are given what they need.
 CAPTURE_WITH_FLASK = frozenset(
     {
@@ -54,6 +74,7 @@ ONE_PLACE = {
     "apscheduler": ("flask_engage.automation.scheduler",),
     "alembic": ("flask_engage.store.migrate", "flask_engage.store.migrations"),
     "nh3": ("flask_engage.messages",),
+    "urllib3": ("flask_engage.people.enrich.outbound",),
     "mistune": ("flask_engage.messages",),
 }
 
@@ -214,11 +235,18 @@ def test_importing_does_no_work() -> None:
 #: Where a broad `except` is the point, each with its reason.
 MAY_CATCH_ALL = {
     "flask_engage._guard": "the one boundary between our errors and the host",
+    "flask_engage._custom_data": "a provider that fails leaves the others their turn",
+    "flask_engage.capture.hooks": "asks the guard itself: each request passes here",
+    "flask_engage.capture.recorder": "asks the guard itself: each request passes here",
     "flask_engage.automation.evaluate": "a rule that fails leaves the others",
     "flask_engage.automation.jobs": "a job that fails leaves the others and its next turn",
     "flask_engage.cli": "the doctor reports whatever keeps the database from answering",
+    "flask_engage.people.enrich.work": "an enricher that fails costs one person's turn",
     "flask_engage.people.host_users": "identify() that fails for one user leaves the others",
     "flask_engage.people.providers": "a host function that fails for one user leaves the others",
+    "flask_engage.people.relationship": "why a run was given up is written down, then raised again",
+    "flask_engage.people.refresh": "why a run was given up is written down, then raised again",
+    "flask_engage.people.watch": "what a watched thread raises is raised again by the watcher",
 }
 
 
@@ -237,7 +265,7 @@ def test_only_the_guard_catches_everything() -> None:
 def test_every_imported_library_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[<>=!~\[; ]", line)[0] for line in project["dependencies"]}
-    optional = {"flask_login", "flask_migrate"}  # used if the host has them
+    optional = {"flask_login", "flask_migrate", "maxminddb", "urllib3"}  # used if the host has them
     imported = {
         found.module.split(".")[0]
         for module in modules()

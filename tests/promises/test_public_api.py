@@ -14,6 +14,7 @@ from tests.promises._documents import pages
 from tests.promises._source import ROOT
 
 CALLABLES = {
+    "BackfillReport": "read, stored, already, refused, last_error=None",
     "Button": "label, url=None",
     "Email": "subject, body",
     "Engage": "app=None, db=None, *, user_model=None, clock=utcnow",
@@ -27,8 +28,13 @@ CALLABLES = {
         "language=None, browser=None, os=None, device=None, referrer=None, utm_source=None, "
         "utm_medium=None, utm_campaign=None, tags=(), unsubscribed=False, attrs=…"
     ),
+    "Profile": (
+        "job_title=None, company=None, company_domain=None, location=None, country=None, "
+        "city=None, timezone=None, bio=None, links=(), avatar_url=None, attributes=…"
+    ),
     "ago": "*, weeks=0, days=0, hours=0, minutes=0, seconds=0",
     "attr": "name",
+    "bucket": "salt, low, high",
     "did": "event",
     "every": "interval=None, /, *, weeks=0, days=0, hours=0, minutes=0",
     "from_now": "*, weeks=0, days=0, hours=0, minutes=0, seconds=0",
@@ -36,6 +42,7 @@ CALLABLES = {
     "in_segment": "name",
     "prop": "name",
     "received": "message",
+    "visited": "",
 }
 OBJECTS = {"everyone", "person"}
 ERRORS = {
@@ -53,14 +60,21 @@ SIGNALS = {
     "message_clicked",
     "message_opened",
     "message_sent",
+    "segment_entered",
+    "segment_left",
     "session_started",
     "user_seen",
 }
 METHODS = {
-    "attribute": "self, name, *, every=1:00:00",
-    "attribute_query": "self, name=None, *, every=1:00:00",
+    "attribute": "self, name, *, every=1:00:00, timeout=0:00:10",
+    "attribute_query": "self, name=None, *, every=1:00:00, timeout=0:00:30",
+    "backfill": "self, query, *, key, seen=False, progress=None",
     "auto_message": (
         "self, name, *, to, send, repeat=None, on='schedule', holdout=0.0, priority=0"
+    ),
+    "enricher": (
+        "self, function=None, *, name=None, sends=('email',), expiry=None, per_hour=600, "
+        "timeout=0:00:10"
     ),
     "flush": "self",
     "identify": "self, function",
@@ -70,6 +84,7 @@ METHODS = {
     "operator": "self, function",
     "people": "self, filter=None",
     "refresh": "self, name",
+    "relationship": "self, function",
     "run_due": "self, now=None",
     "seen": "self, user=None, *, at=None, hits=1",
     "segment": "self, name, filter",
@@ -77,8 +92,12 @@ METHODS = {
     "set_attributes": "self, values, *, user=None",
     "sync": "self",
     "track": "self, name, properties=None, *, user=None, at=None, id=None, session=None",
-    "tracked": "self, name, properties=None",
+    "tracked": "self, name, properties=None, *, user=None",
     "untracked": "self, function",
+    "wrap": (
+        "self, wsgi_app, load_user=None, *, db=None, user_model=None, operator=None, config=None, "
+        "name='app', root_path=None"
+    ),
 }
 
 

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, request
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
-from flask_engage import Engage, everyone
+from flask_engage import Engage, did, everyone
 from flask_engage.errors import NotReady
 from tests._clock import FakeClock
 from tests._hosts import Host, make_host
+from tests.extension._wsgi import FIREFOX
 
 STYLES = ("flask-sqlalchemy", "engine")
 
@@ -102,5 +105,82 @@ def test_apps_that_meet_their_databases_at_once_all_get_their_tables(tmp_path: P
 
     with ThreadPoolExecutor(len(apps)) as pool:
         assert list(pool.map(count, apps)) == [0] * len(apps)
+    for app in apps:
+        app.extensions["engage"].ready.database().dispose()
+
+
+def make_shop(engage: Engage, name: str, folder: Path, url: str) -> Flask:
+    """Make an app as a factory does; it may be called again and again."""
+    app = Flask(name)
+    app.config.update(SECRET_KEY="a secret of sixteen bytes and more", TESTING=True)
+    app.config.update(ENGAGE_JOURNAL_DIR=str(folder / "journal"))
+    engage.init_app(app, url)
+
+    @app.get("/")
+    @engage.tracked(f"opened {name}")
+    def page() -> str:
+        return "<!doctype html><html><body></body></html>"
+
+    return app
+
+
+@pytest.fixture
+def cookies() -> Engage:
+    """An `Engage` that knows people by a cookie."""
+    engage = Engage()
+    engage.load_user(lambda: request.cookies.get("user"))
+    return engage
+
+
+def test_apps_mounted_beside_each_other_serve_their_own_people(
+    cookies: Engage, tmp_path: Path
+) -> None:
+    apps = {}
+    for name in ("shop", "blog"):
+        (tmp_path / name).mkdir()
+        url = f"sqlite:///{tmp_path / name / 'engage.sqlite3'}"
+        apps[name] = make_shop(cookies, name, tmp_path / name, url)
+    mounted = DispatcherMiddleware(apps["shop"], {"/blog": apps["blog"]})
+    for user, place in (("ada", "/"), ("bob", "/blog/"), ("bob", "/blog/")):
+        client = Client(mounted)
+        client.set_cookie("user", user)
+        page = client.get(place, headers={"User-Agent": FIREFOX})
+        script = f'src="{place}engage/widget/engage.js?v='
+        assert page.text.count("engage.js") == page.text.count(script) == 1
+        assert client.get(f"{place}engage/widget/engage.js").status_code == 200
+        inbox = client.get(f"{place}engage/widget/inbox").json
+        assert inbox["message"] is None
+    for name, user, times in (("shop", "ada", 1), ("blog", "bob", 2)):
+        with apps[name].app_context():
+            cookies.flush()
+            found = cookies.people(did(f"opened {name}").exactly(times))
+            assert [person.user_id for person in found] == [user]
+            assert cookies.people().count() == 1
+    for app in apps.values():
+        app.extensions["engage"].ready.database().dispose()
+
+
+def test_a_factory_called_twice_makes_two_apps_that_lose_and_double_nothing(
+    cookies: Engage, tmp_path: Path
+) -> None:
+    """On one database and one journal folder, as in a shell, a script or a test of the host."""
+    url = f"sqlite:///{tmp_path / 'engage.sqlite3'}"
+    apps = [make_shop(cookies, "shop", tmp_path, url) for _ in range(2)]
+    for turn in range(6):
+        client = apps[turn % 2].test_client()
+        client.set_cookie("user", "ada")
+        assert client.get("/", headers={"User-Agent": FIREFOX}).status_code == 200
+    stored = []
+    for app in apps:
+        with app.app_context():
+            stored.append(cookies.flush())
+            people = cookies.people(did("opened shop").at_least(1))
+            assert [person.user_id for person in people] == ["ada"]
+    # One file each, though the process, the folder and the name are the same.
+    assert stored[0] == stored[1] > 0
+    with apps[0].app_context():
+        assert cookies.people(did("opened shop").exactly(6)).count() == 1
+        (ada,) = cookies.people()
+        assert ada.sessions == 1
     for app in apps:
         app.extensions["engage"].ready.database().dispose()

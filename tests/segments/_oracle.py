@@ -24,6 +24,8 @@ from flask_engage.segments.filter import (
     Unchanged,
 )
 from flask_engage.segments.values import Moment, Value
+from flask_engage.segments.visits import Bucket, Visited
+from flask_engage.store.share import PRIME, share_of
 from tests.segments._world import NOW, Happening, Somebody, kind_of
 
 _COLUMNS = {
@@ -50,12 +52,12 @@ def matches(node: Filter, one: Somebody, segments: Mapping[str, Filter] | None =
         case Unchanged(name, duration):
             return name in one.attrs and one.changed.get(name, NOW) <= NOW - duration
         case Did(_, bound, count):
-            times = len(_counting(node.event, node, one))
-            return {
-                "at_least": times >= count,
-                "at_most": times <= count,
-                "exactly": times == count,
-            }[bound]
+            return _within_bound(len(_counting(node.event, node, one)), bound, count)
+        case Visited(bound, count):
+            return _within_bound(_visits(node, one), bound, count)
+        case Bucket(salt, low, high):
+            lot = share_of(one.person_id, f"bucket/{salt}")
+            return round(low / 100 * PRIME) <= lot < round(high / 100 * PRIME)
         case Received(message, outcome):
             wanted = {f"{origin}:{message}" for origin in ("rule", "send", "step")}
             got = [sent for sent in one.sent if sent.source in wanted]
@@ -64,6 +66,27 @@ def matches(node: Filter, one: Somebody, segments: Mapping[str, Filter] | None =
             return any(outcome in sent.kinds for sent in got)
         case _:
             return _condition(node, lambda subject: _value(subject, one))
+
+
+def _within_bound(times: int, bound: str, count: int) -> bool:
+    return {
+        "at_least": times >= count,
+        "at_most": times <= count,
+        "exactly": times == count,
+    }[bound]
+
+
+def _visits(node: Visited, one: Somebody) -> int:
+    if node.window is None and not node.tests:
+        return int(one.fields.get("session_count", 0))  # which outlives the sessions
+    return len(
+        [
+            visit
+            for visit in one.visits
+            if (node.window is None or NOW - node.window <= visit.at <= NOW)
+            and all(_test(test.test, {"hits": 1, **visit.fields}) for test in node.tests)
+        ]
+    )
 
 
 def _condition(node: Filter, value_of: Any) -> bool:
@@ -107,13 +130,13 @@ def _counting(event: str, node: Did | EventTime, one: Somebody) -> list[Happenin
         for happening in one.did
         if happening.name == event
         and (node.window is None or NOW - node.window <= happening.at <= NOW)
-        and all(_test(test.test, happening) for test in node.tests)
+        and all(_test(test.test, happening.properties) for test in node.tests)
     ]
 
 
-def _test(node: Filter, happening: Happening) -> bool:
+def _test(node: Filter, properties: Mapping[str, Any]) -> bool:
     def value_of(subject: Property) -> Any:
-        return happening.properties.get(subject.name)
+        return properties.get(subject.name)
 
     return _condition(node, value_of)
 

@@ -11,6 +11,7 @@ from flask_engage.segments.filter import Filter, PropertyTest
 from flask_engage.segments.words import (
     ago,
     attr,
+    bucket,
     did,
     everyone,
     from_now,
@@ -18,8 +19,9 @@ from flask_engage.segments.words import (
     person,
     prop,
     received,
+    visited,
 )
-from tests.segments._world import NOW, Happening, Sent, Somebody
+from tests.segments._world import NOW, Happening, Sent, Somebody, Visit
 
 _PLAIN_TEXTS = ["", "a", "A", "a ", " a", "b", "ab", "1", "true", "null", "z" * 300]
 _HOSTILE_TEXTS = ["a%", "a_b", "%", "_", "'", '"', "\\", "\n", "\u2028"]
@@ -46,6 +48,7 @@ SEGMENTS: dict[str, Filter] = {
 
 _SHORT = TEXTS.filter(lambda text: len(text) < 60)
 _TEXT_FIELDS = ("email", "name", "country", "city", "browser", "utm_source")
+_VISIT_TEXTS = ("landing_page", "referrer", "utm_source", "device")
 _TIME_FIELDS = ("signed_up", "first_seen", "last_seen")
 _COMPARISONS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 
@@ -73,7 +76,38 @@ def somebody() -> st.SearchStrategy[Somebody]:
         st.none() | st.integers(0, 5),
         st.lists(happenings, max_size=5).map(tuple),
         st.lists(sent, max_size=2).map(tuple),
+        st.lists(st.builds(Visit, TIMES, _visit_fields()), max_size=3).map(tuple),
     )
+
+
+def _visit_fields() -> st.SearchStrategy[dict[str, Any]]:
+    texts = dict.fromkeys(_VISIT_TEXTS, _SHORT)
+    return st.fixed_dictionaries({}, optional={**texts, "hits": st.integers(1, 4)})
+
+
+def visit_tests() -> st.SearchStrategy[PropertyTest]:
+    """Conditions on one session."""
+    texts = st.sampled_from(_VISIT_TEXTS).map(prop)
+    hits = st.just(prop("hits"))
+    positive = _of(texts, TEXTS) | _texts_of(texts) | _of(hits, NUMBERS)
+    return positive | positive.map(lambda test: ~test)
+
+
+@st.composite
+def _visits(draw: st.DrawFn) -> Any:
+    found = visited()
+    if draw(st.booleans()):
+        found = found.within(days=draw(st.sampled_from([1, 7, 40])))
+    found = found.where(*draw(st.lists(visit_tests(), max_size=2)))
+    bound = draw(st.sampled_from(["at_least", "at_most", "exactly", None]))
+    return getattr(found, bound)(draw(st.integers(0, 3))) if bound else found
+
+
+@st.composite
+def _buckets(draw: st.DrawFn) -> Filter:
+    bounds = st.sampled_from([0, 10, 33.3, 50, 0.1, 99.9, 100])
+    low, high = sorted(draw(st.lists(bounds, min_size=2, max_size=2, unique=True)))
+    return bucket(draw(st.sampled_from(["a", "A", "a%", "🎉"])), low, high)
 
 
 def _compared(operand: Any, operator: str, value: Any) -> Any:
@@ -138,6 +172,8 @@ def conditions() -> st.SearchStrategy[Filter]:
         _texts_of(attributes),
         attributes.map(lambda a: a.unchanged_for(days=7)),
         _dids(),
+        _visits(),
+        _buckets(),
         _of(moments, NEARBY),
         st.builds(
             lambda name, what: getattr(received(name), what)(),

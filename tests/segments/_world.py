@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from flask_engage.segments.comparison import iso_time
-from flask_engage.store.attribute import AttributeRow, RelationshipRow
+from flask_engage.store.attribute import AttributeRow
 from flask_engage.store.delivery import DeliveryEventRow, DeliveryRow
 from flask_engage.store.event import EventRow, EventSummaryRow
 from flask_engage.store.person import PersonRow, PersonTagRow
+from flask_engage.store.relationship import RelationshipRow
+from flask_engage.store.session import SessionRow
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -29,6 +31,15 @@ class Happening:
     name: str
     at: datetime
     properties: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Visit:
+    """A session of somebody's."""
+
+    at: datetime
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Columns of the session row."""
 
 
 @dataclass
@@ -52,6 +63,9 @@ class Somebody:
     hearts: int | None = None
     did: tuple[Happening, ...] = ()
     sent: tuple[Sent, ...] = ()
+    visits: tuple[Visit, ...] = ()
+    person_id: int = 0
+    """Ours, once they are in a database."""
 
 
 def kind_of(value: Any) -> str:
@@ -80,6 +94,7 @@ def _add(session: Session, one: Somebody) -> int:
     )
     session.add(row)
     session.flush()
+    one.person_id = row.id
     session.add_all(PersonTagRow(person_id=row.id, name=t, created_at=NOW) for t in one.tags)
     if one.hearts is not None:
         session.add(
@@ -98,6 +113,10 @@ def _add(session: Session, one: Somebody) -> int:
             )
         )
     _add_events(session, row.id, one.did)
+    session.add_all(
+        SessionRow(person_id=row.id, started_at=visit.at, last_at=visit.at, **visit.fields)
+        for visit in one.visits
+    )
     for number, message in enumerate(one.sent):
         delivery = DeliveryRow(
             person_id=row.id,

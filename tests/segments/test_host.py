@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +40,9 @@ class Account(Base):
     level: Mapped[Level | None] = mapped_column(sa.Enum(Level, native_enum=False))
     naive: Mapped[datetime | None] = mapped_column(sa.DateTime())
     aware: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    token: Mapped[uuid.UUID | None]
+    born: Mapped[date | None]
+    price: Mapped[float | None]
 
 
 class Project(Base):
@@ -72,8 +75,21 @@ class KeyedByTwo(Base):
 YESTERDAY = NOW - timedelta(days=1)
 
 ACCOUNTS = [
-    Account(id=1, plan_name="trial", seats=3, naive=YESTERDAY.replace(tzinfo=None)),
-    Account(id=2, plan_name="Trial", seats=None, is_admin=True, aware=YESTERDAY),
+    Account(
+        id=1,
+        plan_name="trial",
+        seats=3,
+        naive=YESTERDAY.replace(tzinfo=None),
+        born=date(2026, 2, 28),
+    ),
+    Account(
+        id=2,
+        plan_name="Trial",
+        seats=None,
+        is_admin=True,
+        aware=YESTERDAY,
+        born=date(2026, 3, 1),
+    ),
     Account(id=3, plan_name=None, seats=0, level=Level.HIGH),
     Account(id=4, plan_name="pro", seats=9),
 ]
@@ -115,6 +131,7 @@ CONDITIONS: list[tuple[Any, set[str]]] = [
     (Account.seats >= 3, {"1", "4"}),
     (Account.seats == 0, {"3"}),
     (Account.is_admin == True, {"2"}),  # noqa: E712
+    (Account.is_admin != True, {"1", "3", "4", "lead"}),  # noqa: E712
     (Account.is_admin, {"2"}),
     (Account.level == Level.HIGH, {"3"}),
     (Account.plan_name.is_(None), {"3"}),
@@ -158,7 +175,7 @@ def test_a_column_and_a_literal_survive_json_and_anything_else_needs_a_name(
         again = Filter.from_json(document)
         assert again == wanted
         assert people(again) == expected
-    assert serialised == 13
+    assert serialised == 14
     assert host(Account.plan_name == "trial").to_json()["filter"] == {
         "host": "plan_name",
         "model": "Account",
@@ -170,6 +187,56 @@ def test_a_column_and_a_literal_survive_json_and_anything_else_needs_a_name(
 def test_a_host_document_may_leave_the_model_out(people: Callable[[Filter], set[str]]) -> None:
     node = {"host": "seats", "op": ">", "value": 1}
     assert people(Filter.from_json({"version": 1, "filter": node})) == {"1", "4"}
+
+
+@pytest.mark.parametrize(
+    ("operator", "literal", "expected"),
+    [
+        ("<", True, {"1", "3", "4"}),
+        ("<=", True, {"1", "2", "3", "4"}),
+        (">", False, {"2"}),
+        (">=", True, {"2"}),
+        (">", True, set()),
+    ],
+)
+def test_a_boolean_of_the_host_has_an_order_as_ours_have(
+    people: Callable[[Filter], set[str]], operator: str, literal: bool, expected: set[str]
+) -> None:
+    node = {"host": "is_admin", "op": operator, "value": literal}
+    assert people(Filter.from_json({"version": 1, "filter": node})) == expected
+
+
+def test_a_day_of_the_host_is_the_moment_at_which_it_begins(
+    people: Callable[[Filter], set[str]],
+) -> None:
+    assert people(host(Account.born < ago(days=2))) == {"1"}
+    assert people(host(Account.born > ago(days=2))) == {"2"}
+    node = {"host": "born", "op": "<=", "value": {"time": "2026-02-28T00:00:00+00:00"}}
+    assert people(Filter.from_json({"version": 1, "filter": node})) == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "message"),
+    [
+        ("plan_name", 0, "'plan_name' is a text, and 0 is a number"),
+        ("plan_name", {"ago": 60}, "'plan_name' is a text, and .* is a time"),
+        ("seats", "many", "'seats' is a number, and 'many' is a text"),
+        ("price", True, "'price' is a number, and True is a boolean"),
+        ("is_admin", "", "'is_admin' is a boolean, and '' is a text"),
+        ("is_admin", 1, "'is_admin' is a boolean, and 1 is a number"),
+        ("naive", "yesterday", "'naive' is a time, and 'yesterday' is a text"),
+        ("level", "HIGH", "'level' can only be compared in Python"),
+        ("token", "6f1c0a53", "'token' can only be compared in Python"),
+    ],
+)
+@pytest.mark.parametrize("operator", ["==", "!="])
+def test_a_column_of_another_kind_is_an_error_before_a_database_is_asked(
+    column: str, literal: Any, message: str, operator: str
+) -> None:
+    node = {"host": column, "op": operator, "value": literal}
+    wanted = Filter.from_json({"version": 1, "filter": node})
+    with pytest.raises(InvalidFilter, match=message):
+        validate(wanted, CompileContext("postgresql", user_model=Account))
 
 
 @pytest.mark.parametrize(

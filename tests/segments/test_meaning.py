@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ def _members(session: Session, wanted: Filter, context: CompileContext) -> set[i
 
 def _check(database: Database, people: list[Somebody], wanted: list[Filter]) -> None:
     context = CompileContext(database.dialect, SEGMENTS)
+    whole = replace(context, whole=True)
     with Session(database.engine) as session:
         ids = add_people(session, people)
         for one in wanted:
@@ -39,9 +42,12 @@ def _check(database: Database, people: list[Somebody], wanted: list[Filter]) -> 
                 if matches(one, somebody, SEGMENTS)
             }
             assert _members(session, one, context) == expected, one
+            assert _members(session, one, whole) == expected, one
             assert _members(session, ~one, context) == set(ids) - expected, one
+            assert _members(session, ~one, whole) == set(ids) - expected, one
             assert _members(session, one | ~one, context) == set(ids), one
             read_again = Filter.from_json(one.to_json(), SEGMENTS)
+            assert read_again == one
             assert _members(session, read_again, context) == expected, one
         session.rollback()
 

@@ -154,6 +154,16 @@ def _walk_back(people: People, pages: list[Page], limit: int, **order: Any) -> l
     return back[::-1]
 
 
+def _steps(people: People, pages: list[Page], back: bool = False, **order: Any) -> list[Person]:
+    """Go from one to the next, from the first of all to the last; or back."""
+    places = [place for page in pages for place in page.places]
+    place, found = (places[-1] if back else places[0]) if places else "", []
+    while place and (beside := people.beside(place, back=back, **order)):
+        someone, place = beside
+        found.append(someone)
+    return found
+
+
 SORTS = [name for name, kind in FIELDS.items() if kind != "tags"] + ["attr:plan", 'attr:it"s']
 
 
@@ -180,6 +190,8 @@ def test_pages_hold_everybody_once_in_order_there_and_back(
             _check_order([_key(one, sort) for one in found], down)
             back = _walk_back(people, pages, limit, sort=sort, descending=down)
             assert [one for page in back for one in page.people][-len(found) :] == found
+            assert _steps(people, pages, sort=sort, descending=down) == found[1:]
+            assert _steps(people, pages, True, sort=sort, descending=down) == found[-2::-1]
     finally:
         with database.write() as session:
             for row_id in ids:
@@ -205,6 +217,30 @@ def _check_order(keys: list[Any], down: bool) -> None:
     assert keys == present + [None] * (len(keys) - len(present))
     pairs = pairwise(present)
     assert all(a >= b if down else a <= b for a, b in pairs)
+
+
+def test_a_step_goes_from_where_somebody_stood_though_they_are_elsewhere_by_now(
+    database: Database, people_of: Callable[..., People]
+) -> None:
+    ids = _write(database, [Somebody({"name": name, "user_id": name}) for name in "abcd"])
+    order = {"sort": "name", "descending": False}
+    places = people_of().page(**order).places
+    with database.write() as session:
+        session.get_one(PersonRow, ids[1]).name = "z"
+        session.get_one(PersonRow, ids[2]).deleted_at = NOW
+    found = people_of().beside(places[1], **order)
+    assert found is not None
+    assert _ids([found[0]]) == ["d"]
+    before = people_of().beside(places[1], back=True, **order)
+    assert before is not None
+    assert _ids([before[0]]) == ["a"]
+    assert people_of().beside(before[1], back=True, **order) is None
+    assert people_of().beside(places[0], search="d", **order) == found
+    for place in ("nonsense", places[0][:-4]):
+        with pytest.raises(InvalidFilter, match="not one of ours"):
+            people_of().beside(place, **order)
+    with pytest.raises(InvalidFilter, match="not one of ours"):
+        people_of().beside(places[0], sort="email")
 
 
 def test_a_page_knows_what_comes_before_and_after(

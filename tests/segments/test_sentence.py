@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_engage.segments.filter import Filter
+from flask_engage.segments.filter import Filter, Not
 from flask_engage.segments.words import (
     ago,
     attr,
@@ -20,6 +22,7 @@ from flask_engage.segments.words import (
     prop,
     received,
 )
+from tests.segments import _drawn
 from tests.segments._strategies import filters
 
 SENTENCES = [
@@ -123,3 +126,30 @@ def test_close_filters_read_differently() -> None:
         (person.name == "a") | (person.name == "b"),
     ]
     assert len({one.describe() for one in close}) == len(set(close)) == len(close)
+
+
+@pytest.mark.parametrize(
+    "zone", [UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata")], ids=str
+)
+def test_of_ten_thousand_filters_no_two_read_alike(zone: tzinfo) -> None:
+    read: dict[str, Filter] = {}
+    said: dict[Filter, str] = {}
+    kinds = set()
+    for wanted in _drawn.filters(seed=20260328, count=18_000):
+        sentence = wanted.describe(zone)
+        assert read.setdefault(sentence, wanted) == wanted, sentence
+        assert said.setdefault(wanted, sentence) == sentence
+        assert sentence.isprintable()
+        kinds.update(type(part).__name__ for part in _parts(wanted))
+    assert len(said) >= 10_000  # the simple ones come more than once
+    assert kinds == {
+        *("AllOf", "AnyOf", "Not", "Everyone", "InSegment", "Compare", "OneOf", "IsSet"),
+        *("Unchanged", "Did", "Visited", "Bucket", "Received", "HostExpression"),
+    }
+
+
+def _parts(wanted: Filter) -> Iterator[Filter]:
+    yield wanted
+    inner = (wanted.part,) if isinstance(wanted, Not) else getattr(wanted, "parts", ())
+    for part in inner:
+        yield from _parts(part)

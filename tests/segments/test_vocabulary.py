@@ -26,7 +26,7 @@ def test_the_vocabulary_names_what_has_been_seen(database: Database) -> None:
     assert {term.name: term.kinds for term in words.attributes} == {
         "Plan": ("text",),
         "ends": ("time",),
-        "plan": ("text", "number"),
+        "plan": ("number", "text"),
         "seats": ("number",),
         "🎉": ("boolean",),
     }

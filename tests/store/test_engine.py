@@ -165,3 +165,11 @@ def test_any_aware_time_is_stored_as_its_instant(moment: datetime) -> None:
     kind, dialect = UTCDateTime(), sqlite.dialect()
     stored = kind.process_bind_param(moment, dialect)
     assert kind.process_result_value(stored, dialect) == moment.astimezone(UTC)
+
+
+def test_errors_tell_nothing_of_what_is_stored(tmp_path: Path) -> None:
+    host = sa.create_engine(f"sqlite:///{tmp_path}/host.db")
+    for source in (host, f"sqlite:///{tmp_path}/own.db", "sqlite://"):
+        with open_database(source).read() as session, pytest.raises(sa.exc.DBAPIError) as failed:
+            session.execute(sa.text("SELECT * FROM missing WHERE email = :e"), {"e": "a@b.example"})
+        assert "a@b.example" not in str(failed.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +17,14 @@ from alembic.script import ScriptDirectory
 from flask_engage.errors import SchemaError
 from flask_engage.store import Base, migrate
 from flask_engage.store.engine import Database, open_database
-from flask_engage.store.migrate import HEAD, VERSION_TABLE, SchemaState, schema_state, upgrade
+from flask_engage.store.migrate import (
+    HEAD,
+    VERSION_TABLE,
+    SchemaState,
+    _lock_name,
+    schema_state,
+    upgrade,
+)
 from tests import _databases
 
 RACERS = 10
@@ -161,7 +169,10 @@ def test_the_lock_is_given_back(empty: Database) -> None:
         assert held == 0
     elif empty.dialect == "mysql":
         with empty.engine.connect() as connection:
-            assert connection.scalar(sa.text("SELECT IS_FREE_LOCK('engage_migrate')")) == 1
+            name = {"name": _lock_name(connection)}
+            assert connection.scalar(sa.text("SELECT IS_FREE_LOCK(:name)"), name) == 1
+            assert connection.scalar(sa.text("SELECT GET_LOCK(:name, 0)"), name) == 1
+            assert connection.scalar(sa.text("SELECT IS_FREE_LOCK(:name)"), name) == 0
     else:
         with empty.write() as session:
             assert session.scalar(sa.text("SELECT 1")) == 1
@@ -169,3 +180,18 @@ def test_the_lock_is_given_back(empty: Database) -> None:
 
 def test_dialects_under_test_are_the_three_that_are_promised() -> None:
     assert set(_databases.DIALECTS) == {"sqlite", "postgresql", "mariadb"}
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+def test_an_upgrade_waits_for_no_other_database_of_the_server(
+    empty: Database, tmp_path: Path
+) -> None:
+    with _databases.empty("mariadb", tmp_path) as url:
+        other = open_database(url)
+        with other.engine.connect() as elsewhere, empty.engine.connect() as here:
+            assert _lock_name(elsewhere) != _lock_name(here)
+            name = {"name": _lock_name(elsewhere)}
+            assert elsewhere.scalar(sa.text("SELECT GET_LOCK(:name, 0)"), name) == 1
+            upgrade(empty)
+        other.dispose()
+    assert schema_state(empty) is SchemaState.CURRENT

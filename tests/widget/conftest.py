@@ -54,15 +54,22 @@ class Desk:
     status: int = 200
     policy: str = "default-src 'self'"
     page: str = PAGE
+    lost: int = 0
+    """How many reports that end a message are refused, as by a server in trouble."""
+    on_answer: threading.Event = field(default_factory=threading.Event)
+    """Cleared: a report that ends a message is on its way, and does not arrive before it is set."""
     may_complain: bool = False
     """Whether the browser may tell of an error or a violated policy."""
+
+    def __post_init__(self) -> None:
+        self.on_answer.set()
 
     def kinds(self, *wanted: str) -> list[str]:
         """Return what was reported, without `opened` if a test does not care."""
         kinds = [report["kind"] for report in self.reports]
         return kinds if "opened" in wanted else [kind for kind in kinds if kind != "opened"]
 
-    def wait_for(self, *kinds: str, seconds: float = 10) -> None:
+    def wait_for(self, *kinds: str, seconds: float = 60) -> None:
         """Wait until exactly `kinds` have been reported.
 
         In whatever order: two reports go by two connections, and either may be the faster.
@@ -94,8 +101,14 @@ def _make_host(desk: Desk) -> Flask:
     def seen() -> Any:
         assert request.headers["Origin"] == request.host_url.rstrip("/")
         report = request.get_json()
+        ends = report["kind"] in ("clicked", "dismissed")
+        if ends:
+            assert desk.on_answer.wait(60)
+            if desk.lost:
+                desk.lost -= 1
+                return "", 503
         desk.reports.append(report)
-        if report["kind"] in ("clicked", "dismissed"):
+        if ends:
             desk.messages[:] = [m for m in desk.messages if m["delivery"] != report["delivery"]]
         return "", 204
 
@@ -137,6 +150,7 @@ def open_page(browser: Browser, desk: Desk) -> Iterator[Callable[..., Page]]:
         options.setdefault("viewport", {"width": 1280, "height": 800})
         options.setdefault("reduced_motion", "reduce")
         context = browser.new_context(**options)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

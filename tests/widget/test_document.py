@@ -69,6 +69,6 @@ def test_a_document_without_such_a_tag_has_no_end(document: bytes) -> None:
 )
 def test_a_hostile_megabyte_is_read_once(piece: bytes) -> None:
     document = b"</body><p>" + piece * (1024 * 1024 // len(piece))
-    began = time.perf_counter()
+    began = time.thread_time()
     end_of_body(document)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0

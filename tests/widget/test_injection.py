@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from flask import Flask, Response, make_response, request
 from werkzeug.test import TestResponse
 
-from flask_engage.widget.injection import inject, script_version
+from flask_engage.widget.injection import Injector, script_version
 from tests.widget._answers import HEAD, PAGE, POSITIONS, VIEWS, WITH_TAG, WITHOUT_TAG, answer, page
 
 UNTOUCHED_REQUESTS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -35,13 +35,12 @@ def make_host(hook: Callable[[Response], Response] | None = None) -> Flask:
 
 
 def for_all(response: Response) -> Response:
-    inject(response, request, prefix="/engage", mode="all", recorded=False)
+    Injector("/engage", "all")(response, request, False)
     return response
 
 
 def for_users(response: Response) -> Response:
-    recorded = "user" in request.cookies
-    inject(response, request, prefix="/engage", mode="users", recorded=recorded)
+    Injector("/engage", "users")(response, request, "user" in request.cookies)
     return response
 
 
@@ -197,24 +196,17 @@ def test_a_host_that_cuts_ranges_after_us_cuts_the_page_as_it_was_sent() -> None
     assert (part.status_code, part.data) == (206, whole[-100:])
 
 
-def test_off_means_off_and_users_means_users() -> None:
-    for mode, recorded, expected in (
-        ("off", True, False),
-        ("users", False, False),
-        ("users", True, True),
-        ("all", False, True),
-    ):
-        with make_host().test_request_context("/page"):
-            response = make_response(PAGE)
-            changed = inject(
-                response,
-                request,
-                prefix="/engage",
-                mode=mode,
-                recorded=recorded,  # type: ignore[arg-type]
-            )
-            assert changed is expected
-            assert (TAG in response.data) is expected
+@pytest.mark.parametrize(
+    ("mode", "recorded", "expected"),
+    [("users", False, False), ("users", True, True), ("all", False, True)],
+)
+def test_users_means_users_and_all_means_all(
+    mode: Literal["users", "all"], recorded: bool, expected: bool
+) -> None:
+    with make_host().test_request_context("/page"):
+        response = make_response(PAGE)
+        assert Injector("/engage", mode)(response, request, recorded) is expected
+        assert (TAG in response.data) is expected
 
 
 def test_a_tag_placed_by_a_template_is_not_doubled(ask: Callable[..., TestResponse]) -> None:
@@ -257,14 +249,7 @@ def test_the_tag_carries_the_hosts_nonce(
         response = make_response(PAGE)
         if header:
             response.headers["Content-Security-Policy"] = header
-        inject(
-            response,
-            request,
-            prefix="/engage",
-            mode="all",
-            recorded=False,
-            configured_nonce=configured,
-        )
+        Injector("/engage", "all", configured)(response, request, False)
         placed = f' nonce="{expected}"></script>'.encode()
         assert response.data.count(b"engage.js") == 1
         assert (placed in response.data) is (expected is not None)

@@ -53,6 +53,7 @@ def make_app(database: Database | None, **config: Any) -> Flask:
         ready=cast("Any", Ready(database)),
         recorder=cast("Any", None),
         runner=cast("Any", None),
+        contexts=cast("Any", None),
         clock=lambda: NOW,
     )
     app.register_blueprint(make_links_blueprint(), url_prefix="/engage/t")

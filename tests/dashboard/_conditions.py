@@ -1,0 +1,76 @@
+"""A condition of each kind that the builder of filters has a form for."""
+
+from __future__ import annotations
+
+from flask_engage import (
+    Filter,
+    ago,
+    attr,
+    bucket,
+    did,
+    from_now,
+    in_segment,
+    person,
+    prop,
+    received,
+    visited,
+)
+
+EVERY_KIND: dict[str, Filter] = {
+    "a text": person.country == "DE",
+    "another text": person.country != "DE",
+    "a part of a text": person.email.contains("@example"),
+    "no part of a text": ~person.email.contains("@example"),
+    "a beginning": person.name.startswith("A"),
+    "no beginning": ~person.name.startswith("A"),
+    "one of texts": person.country.in_(["DE", "a, b", 'with "quotes"']),
+    "none of texts": ~person.country.in_(["DE", "FR"]),
+    "a number": person.sessions >= 3,
+    "not at least a number": ~(person.sessions >= 3),
+    "one of numbers": person.sessions.in_([1, 2, 3]),
+    "hearts": person.relationship <= 4,
+    "yes": person.unsubscribed == True,  # noqa: E712
+    "no": person.unsubscribed == False,  # noqa: E712
+    "a tag": person.tags.contains("vip"),
+    "no tag": ~person.tags.contains("vip"),
+    "any tag": person.tags.is_set(),
+    "unknown": ~person.city.is_set(),
+    "days ago": person.last_seen < ago(days=14),
+    "within hours": person.last_seen > ago(hours=5),
+    "not within hours": ~(person.last_seen > ago(hours=5)),
+    "now": person.signed_up < ago(),
+    "a text attribute": attr("plan") == "pro",
+    "a text that looks like a number": attr("plan") == "7",
+    "a number attribute": attr("invites sent") > 2.5,
+    "one of number attributes": attr("invites sent").in_([1, 2.5]),
+    "a yes attribute": attr("active") == True,  # noqa: E712
+    "a time attribute": attr("trial ends") < from_now(days=3),
+    "a late time attribute": attr("trial ends") > from_now(weeks=3),
+    "an unchanged attribute": attr("plan").unchanged_for(days=7, hours=12),
+    "an event": did("exported"),
+    "no event": ~did("exported"),
+    "an event so often": did("exported").at_least(5).within(days=7),
+    "an event never": did("exported").exactly(0).within(hours=36),
+    "an event seldom": did("exported").at_most(3),
+    "an event with properties": did("paid").where(
+        prop("amount") >= 100,
+        prop("kind") == "7",
+        prop("ok") == True,  # noqa: E712
+        ~prop("note").contains("x"),
+        prop("amount").in_([1, 2]),
+        ~prop("gone").is_set(),
+    ),
+    "first time": did("exported").first > ago(days=3),
+    "not first time": ~(did("exported").first > ago(days=3)),
+    "last time with properties": did("paid").where(kind="a").within(days=30).last < ago(days=2),
+    "no last time": ~did("paid").last.is_set(),
+    "sent": received("welcome"),
+    "not clicked": ~received("welcome").clicked(),
+    "a visit": visited(),
+    "visits": visited().exactly(2).within(days=7).where(prop("hits") > 3, device="mobile"),
+    "no visit": ~visited().within(days=7).where(prop("landing_page").startswith("/pricing")),
+    "a share": bucket("test", 0, 33.3),
+    "the other share": ~bucket("test", 0, 33.3),
+    "a segment": in_segment("Active"),
+    "no segment": ~in_segment("Active"),
+}

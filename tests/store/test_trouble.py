@@ -1,0 +1,78 @@
+"""Which errors of a real database count as passing: what waits for others is tried again."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from flask_engage.store.engine import Database
+from flask_engage.store.trouble import is_passing
+
+#: The second row is not there before somebody gives the lock back. Its name is the whole
+#: server's.
+LOCK = "CONCAT(DATABASE(), '.counted')"
+SLOW = f"INSERT INTO counted (n) SELECT IF(seq = 1, 1, GET_LOCK({LOCK}, 30)) FROM seq_1_to_2"
+
+
+#: How long to wait for a lock, as briefly as each can be told.
+PATIENCE = {
+    "sqlite": "PRAGMA busy_timeout = 50",
+    "postgresql": "SET lock_timeout = '50ms'",
+    "mysql": "SET innodb_lock_wait_timeout = 1",
+}
+
+
+def test_a_wait_for_a_lock_that_runs_out_is_worth_another_try(database: Database) -> None:
+    words = "UPDATE counted SET n = n + 1"
+    with database.engine.begin() as first:
+        first.exec_driver_sql("CREATE TABLE counted (n INT)")
+        first.exec_driver_sql("INSERT INTO counted VALUES (1)")
+    with database.engine.connect() as rival, database.engine.connect() as here:
+        here.exec_driver_sql(PATIENCE[database.dialect])
+        here.commit()
+        rival.exec_driver_sql(words)
+        with pytest.raises(sa.exc.OperationalError) as raised:
+            here.exec_driver_sql(words)
+        assert is_passing(raised.value)
+        here.rollback()
+        rival.rollback()
+        here.exec_driver_sql(words)
+        here.invalidate()  # with the patience that it was given
+        with pytest.raises(sa.exc.DBAPIError) as refused:
+            rival.exec_driver_sql("UPDATE counted SET nobody = 1")
+        assert not is_passing(refused.value)
+
+
+@pytest.mark.parametrize("migrated_url", ["mariadb"], indirect=True)
+def test_a_counter_of_ids_that_somebody_holds_is_worth_another_try(database: Database) -> None:
+    # InnoDB's answer is 1467 then, although it is the wait for a lock (1205) that ran out.
+    def insert_slowly() -> None:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql(SLOW)
+
+    with database.engine.connect() as here:
+        here.exec_driver_sql("CREATE TABLE counted (id BIGINT AUTO_INCREMENT PRIMARY KEY, n INT)")
+        here.exec_driver_sql(f"SELECT GET_LOCK({LOCK}, 30)")
+        slow = threading.Thread(target=insert_slowly)
+        slow.start()
+        _wait_until_somebody_waits(here)
+        here.exec_driver_sql("SET innodb_lock_wait_timeout = 1")
+        with pytest.raises(sa.exc.OperationalError, match="1467") as raised:
+            here.exec_driver_sql("INSERT INTO counted (n) SELECT seq FROM seq_1_to_2")
+        here.exec_driver_sql(f"SELECT RELEASE_LOCK({LOCK})")
+        slow.join(30)
+        assert is_passing(raised.value)
+        here.invalidate()  # with the short patience that it was given
+
+
+def _wait_until_somebody_waits(connection: sa.Connection) -> None:
+    deadline = time.monotonic() + 30
+    waiting = sa.text(
+        "SELECT COUNT(*) FROM information_schema.processlist"
+        " WHERE db = DATABASE() AND state = 'User lock'"
+    )
+    while not connection.scalar(waiting):
+        assert time.monotonic() < deadline, "nobody waits"
