@@ -112,4 +112,5 @@ pins: $(VENV)/.made
 	$(PIN) requirements/tool.in -o requirements/tool.txt
 
 clean:
-	rm -rf $(VENV) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		tests/benchmarks/.peers

@@ -16,7 +16,10 @@ from werkzeug.security import generate_password_hash
 from example_app import demo
 from example_app.engagement import ATTRIBUTES, engage
 from example_app.models import Export, Invite, Newsletter, Section, User, db
+from example_app.seeding.arrivals import arrive
 from example_app.seeding.story import Fact, Past, Sighting, invent
+from flask_engage._state import state_of
+from flask_engage.capture.facts import Context, Seen
 
 
 @click.command("seed", help="Invent people with a past, so that there is something to look at.")
@@ -122,7 +125,7 @@ def _tell(past: Past) -> int:
 
 def _tell_one(happening: Sighting | Fact) -> bool:
     if isinstance(happening, Sighting):
-        taken = engage.seen(happening.user_id, at=happening.at, hits=happening.hits)
+        taken = _tell_visit(happening)
     else:
         taken = engage.track(
             happening.name,
@@ -136,10 +139,35 @@ def _tell_one(happening: Sighting | Fact) -> bool:
     return True
 
 
+def _tell_visit(visit: Sighting) -> bool:
+    """Tell of a visit with its browser and its way in.
+
+    Of a request these are read by themselves, and `engage.seen()` does without. A past that
+    nobody has lived through has to be put together by hand; no app needs this.
+    """
+    came = arrive(visit.user_id, visit.at)
+    context = Context(
+        path=came.path,
+        referrer=came.referrer,
+        utm_source=came.source,
+        utm_medium=came.medium,
+        utm_campaign=came.campaign,
+        browser=came.machine.browser,
+        os=came.machine.os,
+        device=came.machine.device,
+        language=came.language,
+        country=came.country,
+    )
+    state = state_of(current_app._get_current_object())  # type: ignore[attr-defined]
+    return state.recorder.append(Seen(visit.at, str(visit.user_id), visit.hits, context))
+
+
 def _engage_command(name: str) -> click.Command:
     group = current_app.cli.commands["engage"]
     assert isinstance(group, click.Group)
-    return group.commands[name]
+    command = group.get_command(click.get_current_context(), name)
+    assert command is not None
+    return command
 
 
 @click.command("demo-accounts", help="Say where to look, and how to log in.")
