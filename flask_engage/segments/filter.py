@@ -6,7 +6,7 @@ of :mod:`.conditions`, which checks that they make sense.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 from typing import Any, Literal, NoReturn, TypeAlias
@@ -102,6 +102,18 @@ def _refuse(operator: str, other: object) -> NoReturn:
         f"{operator} combines two filters, and {other!r} is none. Put each comparison in "
         f"parentheses, as in (person.sessions >= 3) {operator} did('exported')."
     )
+
+
+def conditions_in(wanted: Filter) -> Iterator[Filter]:
+    """Yield what `wanted` combines: everything in it that is neither a group nor an opposite."""
+    match wanted:
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from conditions_in(part)
+        case Not(part):
+            yield from conditions_in(part)
+        case _:
+            yield wanted
 
 
 # --- combinations ----------------------------------------------------------------------------

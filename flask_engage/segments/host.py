@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,8 +16,8 @@ from sqlalchemy.sql.elements import False_, True_
 
 from ..errors import InvalidFilter
 from .conditions import compare
-from .filter import Filter, HostColumn
-from .values import Moment
+from .filter import Compare, Filter, HostColumn, IsSet, OneOf, conditions_in
+from .values import Moment, shown
 
 _OPERATORS: dict[Any, str] = {
     operators.eq: "==",
@@ -25,6 +27,8 @@ _OPERATORS: dict[Any, str] = {
     operators.gt: ">",
     operators.ge: ">=",
 }
+
+_SPACE_OR_QUOTED = re.compile(r"""\s+|(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*")""")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,46 @@ def host(condition: Any) -> Filter:
     expression = _expression(condition)
     comparison = _comparison(expression)
     return HostExpression(expression, _text(expression)) if comparison is None else comparison
+
+
+def check_asked_before(wanted: Filter, known: Iterable[Filter]) -> None:
+    """Check that `wanted` compares only such host columns as one of `known` compares as well.
+
+    What comes from a browser may not ask about any column of the host's users: whoever compares a
+    password's hash with guesses, and counts, reads it.
+
+    :param known: the filters of the app's own code, and those that were checked before.
+    :raises InvalidFilter: naming the column.
+    """
+    asked = {column.name for column in _columns_of(wanted)}
+    if not asked:
+        return
+    named = {column.name for filter in known for column in _columns_of(filter)}
+    for name in sorted(asked - named):
+        raise InvalidFilter(
+            f"host: nothing can be asked here of a column {shown(name)}: no segment and no rule of "
+            "this app compares it. Name it in one, in code: "
+            f"engage.segment(…, host(User.{_attribute_word(name)} == …))."
+        )
+
+
+def _attribute_word(name: str) -> str:
+    return name if name.isidentifier() and len(name) <= 64 else "…"
+
+
+def uses_host(wanted: Filter) -> bool:
+    """Tell whether a part of `wanted` asks about the host's own tables."""
+    return any(map(_is_of_host, conditions_in(wanted)))
+
+
+def _is_of_host(part: Filter) -> bool:
+    return isinstance(part, HostExpression) or any(_columns_of(part))
+
+
+def _columns_of(wanted: Filter) -> Iterator[HostColumn]:
+    for part in conditions_in(wanted):
+        if isinstance(part, (Compare, OneOf, IsSet)) and isinstance(part.subject, HostColumn):
+            yield part.subject
 
 
 def _expression(condition: Any) -> ColumnElement[bool]:
@@ -89,8 +133,13 @@ def _literal(clause: Any) -> str | int | float | bool | datetime | Moment | None
 
 def _text(expression: ColumnElement[bool]) -> str:
     try:
-        return str(expression.compile(compile_kwargs={"literal_binds": True}))
+        return _one_line(str(expression.compile(compile_kwargs={"literal_binds": True})))
     except (SQLAlchemyError, NotImplementedError):
         compiled = expression.compile()
         values = ", ".join(f"{name}={value!r}" for name, value in sorted(compiled.params.items()))
-        return f"{compiled} with {values}"
+        return f"{_one_line(str(compiled))} with {values}"
+
+
+def _one_line(sql: str) -> str:
+    """Return `sql` without its line breaks; what stands in quotes stays as it is."""
+    return _SPACE_OR_QUOTED.sub(lambda found: found["quoted"] or " ", sql).strip()

@@ -51,7 +51,10 @@ def read_filter(node: object, segments: Mapping[str, Filter] | None) -> Filter:
 
     :raises InvalidFilter: naming the place, such as ``filter.all[1].value``.
     """
-    return _Reader(segments).filter(node, "filter", 1)
+    try:
+        return _Reader(segments).filter(node, "filter", 1)
+    except _Located as error:
+        raise InvalidFilter(str(error)) from None
 
 
 class _Reader:
@@ -61,10 +64,10 @@ class _Reader:
     def filter(self, node: object, path: str, depth: int) -> Filter:
         entry = _mapping(node, path)
         if depth > MAX_DEPTH:
-            raise InvalidFilter(f"{path}: nested more than {MAX_DEPTH} levels deep.")
+            raise _Located(f"{path}: nested more than {MAX_DEPTH} levels deep.")
         heads = [head for head in _HEADS if head in entry]
         if len(heads) != 1:
-            raise InvalidFilter(f"{path}: expected exactly one of {', '.join(_HEADS)}.")
+            raise _Located(f"{path}: expected exactly one of {', '.join(_HEADS)}.")
         try:
             return self._read(heads[0], entry, path, depth)
         except _Located:

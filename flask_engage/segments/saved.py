@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilter
 from ..store.segment import segment_documents
-from .filter import AllOf, AnyOf, Filter, InSegment, Not
+from .filter import Filter, InSegment, conditions_in
 
 
 def saved_segments(session: Session) -> dict[str, Filter]:
@@ -18,18 +18,28 @@ def saved_segments(session: Session) -> dict[str, Filter]:
     One that can't be read (a newer version wrote it) is left out: whoever uses it is told that
     there is no such segment, and everybody else goes on.
     """
+    return _read(session)[0]
+
+
+def unreadable_segments(session: Session) -> dict[str, str]:
+    """Return what is wrong with each of the saved filters that can't be read."""
+    return _read(session)[1]
+
+
+def _read(session: Session) -> tuple[dict[str, Filter], dict[str, str]]:
     found: dict[str, Filter] = {}
+    wrong: dict[str, str] = {}
     for name, document in segment_documents(session).items():
         try:
             found[name] = Filter.from_json(document)
-        except InvalidFilter:
-            continue
-    return found
+        except InvalidFilter as error:
+            wrong[name] = str(error)
+    return found, wrong
 
 
 def segments_in(filter: Filter) -> set[str]:
     """Return the names of the segments that `filter` asks for itself."""
-    return set(_names(filter))
+    return {part.name for part in conditions_in(filter) if isinstance(part, InSegment)}
 
 
 def meaning_of(filter: Filter, named: Mapping[str, Filter]) -> str:
@@ -49,13 +59,3 @@ def meaning_of(filter: Filter, named: Mapping[str, Filter]) -> str:
 def uses_of(name: str, named: Mapping[str, Filter]) -> list[str]:
     """Return which of the filters in `named` ask for the segment `name`."""
     return [other for other, filter in named.items() if name in segments_in(filter)]
-
-
-def _names(filter: Filter) -> Iterator[str]:
-    if isinstance(filter, InSegment):
-        yield filter.name
-    elif isinstance(filter, Not):
-        yield from _names(filter.part)
-    elif isinstance(filter, (AllOf, AnyOf)):
-        for part in filter.parts:
-            yield from _names(part)

@@ -228,7 +228,7 @@ def _subject(subject: Subject) -> str:
         case EventTime(which, event, window, tests):
             return f"{which} {_quoted(event)}{_narrowed(window, tests)}"
         case HostColumn(name, model):
-            return f"account's {_quoted(name)}" + (f" of {_quoted(model)}" if model else "")
+            return f"account's {_quoted(name)}" + (f" ({_quoted(model)})" if model else "")
 
 
 def _value(value: Value) -> str:

@@ -53,7 +53,7 @@ def vocabulary(
     return Vocabulary(
         fields,
         tuple(_attribute(name, kinds) for name, kinds in attribute_kinds(session, limit).items()),
-        tuple(_names(session, EventSummaryRow, limit)),
+        tuple(event_names(session, limit)),
         tuple(segments or ()),
     )
 
@@ -63,9 +63,19 @@ def tag_names(session: Session, limit: int = LIMIT) -> list[str]:
     return _names(session, PersonTagRow, limit)
 
 
+def attribute_names(session: Session, limit: int = LIMIT) -> list[str]:
+    """Return the attributes that people have, at most `limit`, by name."""
+    return _names(session, AttributeRow, limit)
+
+
+def event_names(session: Session, limit: int = LIMIT) -> list[str]:
+    """Return the events that people did, at most `limit`, by name."""
+    return _names(session, EventSummaryRow, limit)
+
+
 def attribute_kinds(session: Session, limit: int = LIMIT) -> dict[str, tuple[str, ...]]:
     """Return the names of the attributes that people have, each with the kinds of its values."""
-    names = _names(session, AttributeRow, limit)
+    names = attribute_names(session, limit)
     return {name: tuple(kinds_of_attribute(session, name)) for name in names}
 
 

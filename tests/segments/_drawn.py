@@ -34,7 +34,7 @@ from flask_engage.segments.words import (
 NAMES = [
     *("a", "A", "b", "name", "yes", "1", "now", "nothing", "a b", "ä", "a\u0308"),
     *("a” and who did “b", "a” or whose “b", "“", "”", "\\", "\\”", "a\\", "(a)", "[a]", "a, b"),
-    *("a” in the last 1 day", "a” exactly 2 times", "first “a", "account's “a", "of “User"),
+    *("a” in the last 1 day", "a” exactly 2 times", "first “a", "account's “a", "(“User"),
 ]
 VALUES: list[Any] = [
     *("", "1", "1.0", "yes", "no", "now", "a", "a”, “b", "“a”", "nothing", "1 day ago", "\u202e"),

@@ -299,5 +299,15 @@ def test_two_conditions_that_read_the_same_are_the_same() -> None:
     assert host(Account.plan_name.in_(["a"])) != host(Account.plan_name.in_(["b"]))
     assert host(Account.seats > 1) == host(Account.seats > 1)
     assert host(Account.aware > datetime(2026, 1, 1, tzinfo=UTC)).describe() == (
-        "People whose account's “aware” of “Account” is after 1 January 2026 UTC"
+        "People whose account's “aware” (“Account”) is after 1 January 2026 UTC"
+    )
+
+
+def test_a_condition_of_many_lines_is_said_on_one() -> None:
+    listed = sa.exists().where(Project.owner_id == Account.id, Project.title == "a\n  b")
+    said = host(listed).describe()
+    assert "FROM test_host_project, test_host_account WHERE" in said
+    assert "\\u{a}" in said, "a line break in a literal stays, and is spelled out"
+    assert host(listed) != host(
+        sa.exists().where(Project.owner_id == Account.id, Project.title == "a b")
     )
