@@ -13,6 +13,7 @@ from flask.cli import AppGroup, with_appcontext
 from . import _custom_data, _enrichment, _membership, _operations, _sending, _symptoms
 from ._progress import Progress
 from ._state import EngageState, current_state
+from .cli_check import check
 from .cli_people import chosen, commands
 from .errors import EngageError
 from .messages.content import Email, InApp
@@ -27,7 +28,7 @@ _WORKER_LOOKS_SECONDS = 5.0
 group = AppGroup("engage", help="People, messages and jobs of flask_engage.")
 
 
-for command in commands:
+for command in (*commands, check):
     group.add_command(command)
 
 

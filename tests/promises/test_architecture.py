@@ -30,7 +30,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
             "_databases _migrate_guard _operations _sending _custom_data _enrichment _progress "
             "_relationship _membership _transfer _runner _jobs"
         ),
-        "cli_people",
+        "_check",
+        "cli_people cli_check",
         "widget dashboard api cli",
         "_registrations _wiring _wrap",
         "extension",
@@ -38,13 +39,14 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "testing",
     )
 )
-EDGES = frozenset({"widget", "dashboard", "api", "cli", "cli_people"})
+EDGES = frozenset({"widget", "dashboard", "api", "cli", "cli_check", "cli_people"})
 #: The state is where all is wired together: it names the types of later rooms, no more.
 NAMES_LATER_TYPES = frozenset({"flask_engage._state"})
 
 #: What an app does with the rooms, and how they are put together for it.
 APP = frozenset(
     {
+        "_check",
         "_custom_data",
         "_databases",
         "_enrichment",
