@@ -39,6 +39,7 @@ _TYPES: Final = {
     "transfer.js": "text/javascript; charset=utf-8",
     "unfinished.js": "text/javascript; charset=utf-8",
     "theme.js": "text/javascript; charset=utf-8",
+    "zone.js": "text/javascript; charset=utf-8",
 }
 _YEAR: Final = 365 * 24 * 3600
 

@@ -25,6 +25,7 @@ from .formats import local
 from .language import gettext as _
 from .neighbours import listed
 from .pages import page, to
+from .zones import viewer_zone
 
 KINDS: Final = ("s", "n", "b", "t")
 _YES: Final = frozenset({"yes", "true", "1", "on"})
@@ -72,7 +73,7 @@ def change(public_id: str) -> AnyResponse:
         request.form.get("kind", ""),
         request.form.get("value", "")[:_LONGEST],
     )
-    name, value = read(form, ZoneInfo(state.settings.TIMEZONE))
+    name, value = read(form, viewer_zone(state))
     if form.problems:
         return person.shown(public_id, form, 400)
     return _set(state, public_id, name, value)

@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, jsonify, request
 from werkzeug.datastructures import MultiDict
 
-from .. import _operations
+from .. import _check, _operations
 from .._state import EngageState, current_state
 from ..errors import InvalidFilter
 from ..reports.messages import message_page
@@ -19,6 +18,7 @@ from ..segments import suggestions
 from ..segments.fields import FIELDS
 from ..segments.filter import Everyone, Filter
 from ..segments.suggestions import Suggestions
+from ..segments.unknown import unknown_names
 from ..segments.values import checked_name
 from ..segments.visits import VISIT_FIELDS
 from ..segments.vocabulary import attribute_kinds
@@ -37,6 +37,7 @@ from .filter_tree import (
 )
 from .language import gettext as _
 from .pages import filter_text
+from .zones import viewer_zone
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -48,11 +49,6 @@ _LONGEST = 200
 _MOST = 12
 """Values that are offered at once."""
 _NOT_TYPED = frozenset({"filter", "q", "sort", "dir", "c", "segment"})
-
-
-def zone_of(state: EngageState) -> ZoneInfo:
-    """Return the zone in which days begin."""
-    return ZoneInfo(state.settings.TIMEZONE)
 
 
 def changed(state: EngageState, args: MultiDict[str, str]) -> Filter:
@@ -70,7 +66,7 @@ def changed(state: EngageState, args: MultiDict[str, str]) -> Filter:
     else:
         with state.ready.require().read() as session:
             kinds = attribute_kinds(session)
-        new = filter_form.read_condition(args, kinds, zone_of(state))
+        new = filter_form.read_condition(args, kinds, viewer_zone(state))
         if "at" in args:
             made = replaced(wanted, read_path(args["at"]), new)
         elif "into" in args:
@@ -104,6 +100,7 @@ def shown(state: EngageState, wanted: Filter, problem: str | None = None) -> dic
         "visit_fields": [(name, filter_form.field_words(name)) for name in VISIT_FIELDS],
         "as_python": None,
         "as_json": None,
+        "unknown": _unknown_in(state, wanted),
     }
     if not isinstance(wanted, Everyone):
         model = state.user_model.__name__ if state.user_model is not None else "User"
@@ -124,7 +121,7 @@ def preview() -> Response:
     except InvalidFilter as error:
         field, text = field_of(str(error))
         return jsonify({"problem": {"field": field, "text": text}})
-    sentence = wanted.describe(zone_of(state))
+    sentence = wanted.describe(viewer_zone(state))
     hint = _unknown(state, request.args)
     return jsonify({"sentence": sentence, "matching": formats.counted(count), "hint": hint})
 
@@ -150,6 +147,17 @@ def field_of(problem: str) -> tuple[str | None, str]:
     """Return the field that `problem` names, and what is wrong with it."""
     found = _FIELD.fullmatch(problem)
     return (found[1], found[2]) if found else (None, problem)
+
+
+def _unknown_in(state: EngageState, wanted: Filter) -> list[str]:
+    """Return a sentence on each name in `wanted` that nobody has: it may be misspelt."""
+    with state.ready.require().read() as session:
+        found = unknown_names(session, wanted, state.registry.rules)
+    return [_capital(_check.told(unknown, state)) for unknown in found]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _unknown(state: EngageState, args: Mapping[str, str]) -> str | None:

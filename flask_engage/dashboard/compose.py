@@ -25,6 +25,7 @@ from .filter_chips import read_filter_text
 from .language import gettext as _
 from .language import ngettext
 from .pages import filter_text, fragment, page, to
+from .zones import viewer_zone
 
 _MOST_NAMED = 1_000
 """People who can be chosen one by one; more are better described by a filter."""
@@ -185,7 +186,7 @@ def _audience(state: EngageState) -> Audience | None:
     first = next(iter(found.page(limit=1).people), None)
     return Audience(
         count=found.count(),
-        sentence=wanted.describe(),
+        sentence=wanted.describe(viewer_zone(state)),
         first=first,
         wanted=wanted,
         text=filter_text(wanted),

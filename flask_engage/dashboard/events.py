@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, request
 
@@ -20,6 +19,7 @@ from ..store.event_read import Place, Sort
 from .chart import chart_of, spark_of
 from .language import gettext as _
 from .pages import filter_text, page, to
+from .zones import today
 
 _LONGEST = 200
 """Characters of each field of the filter."""
@@ -125,7 +125,7 @@ def show_catalogue() -> Response:
     with state.ready.require().read() as session:
         found = catalogue(
             session,
-            _today(state),
+            today(state),
             search=search,
             sort=_ORDERS[sort],
             descending=descending,
@@ -159,7 +159,7 @@ def show_one(name: str | None = None) -> Response:
         raise InvalidFilter(f"days: {days!r:.20} is none of {', '.join(map(str, _SPANS))}.")
     wanted = Wanted(name)
     with state.ready.require().read() as session:
-        report = event_report(session, name, _today(state), int(days)) if _is_name(name) else None
+        report = event_report(session, name, today(state), int(days)) if _is_name(name) else None
         if report is None:
             return page(
                 "problem.html",
@@ -250,10 +250,6 @@ def _offset(text: str | None) -> int:
 
 def _is_name(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _today(state: EngageState) -> date:
-    return state.clock().astimezone(ZoneInfo(state.settings.TIMEZONE)).date()
 
 
 def _place_text(place: Place) -> str:

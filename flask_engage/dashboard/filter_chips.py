@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from .._state import current_state
 from ..errors import InvalidFilter
 from ..segments.filter import AllOf, Everyone, Filter, Not
+from ..segments.host import check_asked_before
 from .filter_back import form_of
 from .filter_tree import DEEPEST, Path, group_of, negated, path_text, replaced, switched
 
@@ -59,8 +61,10 @@ class Bar:
     """Whether there are conditions to choose that can be put into a group of their own."""
 
 
-def read_filter_text(text: str | None, segments: Any) -> Filter:
+def read_filter_text(text: str | None, segments: Mapping[str, Filter]) -> Filter:
     """Return the filter that stands in an address; everybody if there is none.
+
+    Of the host's columns it may ask only about those that the app's code asks about as well.
 
     :raises InvalidFilter: naming the place in the document.
     """
@@ -77,7 +81,10 @@ def read_filter_text(text: str | None, segments: Any) -> Filter:
         ) from None
     except RecursionError:
         raise InvalidFilter("filter: it is nested too deeply.") from None
-    return Filter.from_json(document, segments)
+    found = Filter.from_json(document, segments)
+    rules = current_state().registry.rules.values()
+    check_asked_before(found, [*segments.values(), *(rule.to for rule in rules)])
+    return found
 
 
 def bar_of(wanted: Filter, link: Link, text: str, zone: ZoneInfo = _UTC) -> Bar:
@@ -102,6 +109,14 @@ def bar_of(wanted: Filter, link: Link, text: str, zone: ZoneInfo = _UTC) -> Bar:
         False,
         len(group.parts) > 2 or any(group_of(part) is not None for part in group.parts),
     )
+
+
+def fixed_bar(wanted: Filter, zone: ZoneInfo = _UTC) -> Bar:
+    """Return `wanted` as a bar to be read: what asks about the host's tables is code's to change.
+
+    :param zone: in which fixed dates are said.
+    """
+    return bar_of(wanted, lambda _wanted: None, "", zone)
 
 
 @dataclass(frozen=True, slots=True)

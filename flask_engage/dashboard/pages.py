@@ -9,7 +9,6 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from flask import Response, request, url_for
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,6 +17,7 @@ from .._state import EngageState, current_state
 from . import csrf, formats
 from .access import operator
 from .language import gettext, ngettext
+from .zones import viewer_zone
 
 if TYPE_CHECKING:
     from ..segments.filter import Filter
@@ -122,7 +122,7 @@ def secure(response: Response) -> Response:
 def shared(state: EngageState) -> Mapping[str, Any]:
     """Return what every page knows."""
     now = state.clock()
-    zone = ZoneInfo(state.settings.TIMEZONE)
+    zone = viewer_zone(state)
     who = operator()
     theme = request.cookies.get("engage_theme")
     return {
@@ -133,6 +133,8 @@ def shared(state: EngageState) -> Mapping[str, Any]:
         "csrf_token": csrf.token(state, who) if csrf.usable_keys(state) else "",
         "now": now,
         "theme": theme if theme in ("light", "dark") else None,
+        # Only what was asked for may be asked for again.
+        "zone_shown": str(zone) if request.method == "GET" else "",
         "to": to,
         "static": static_url,
         "icons": static_url("icons.svg"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, g, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -16,20 +15,22 @@ from ..errors import InvalidFilter
 from ..reports.segments import SegmentTrend, segment_trend
 from ..segments.counting import Count
 from ..segments.filter import Everyone, Filter, InSegment
+from ..segments.host import uses_host
 from ..segments.vocabulary import Vocabulary, vocabulary
 from ..segments.words import everyone
 from ..types import Person
 from . import builder, filter_asked, filter_form, formats, neighbours, people_work
 from .access import operator
 from .chart import spark_of
-from .filter_chips import bar_of, read_filter_text
+from .filter_chips import Bar, bar_of, fixed_bar, read_filter_text
 from .filter_form import field_words
 from .pages import filter_text, page, to
 from .people_choice import LONGEST_SEARCH, MOST_NAMED
 from .people_columns import MOST, Column, all_columns, chosen_keys, laid_out, moved
+from .zones import today, viewer_zone
 
 _PAGE = 50
-_KEPT = ("q", "sort", "dir", "c", "segment")
+_KEPT = ("q", "sort", "dir", "c", "segment", "rule")
 """What of the list's address survives a change of the filter."""
 
 
@@ -45,6 +46,8 @@ class Opened:
     """The address with its conditions taken apart, to look at or to change."""
     is_changed: bool | None
     """Whether the conditions differ by now from those saved; None if they aren't taken apart."""
+    fixed: Bar | None = None
+    """Its conditions to be read only, where they ask about the host's tables."""
 
 
 def show() -> Response:
@@ -90,7 +93,7 @@ def _listed(state: EngageState, wanted: Filter) -> Response:
     text = "" if isinstance(wanted, Everyone) else filter_text(wanted)
     back = _back(text)
     table: dict[str, Any] = {
-        "bar": bar_of(wanted, _link, text, builder.zone_of(state)),
+        "bar": bar_of(wanted, _link, text, viewer_zone(state)),
         "people": shown.people,
         "links": neighbours.links(shown, back),
         "count": count,
@@ -114,6 +117,7 @@ def _listed(state: EngageState, wanted: Filter) -> Response:
         message_filter=text or filter_text(everyone),
         matching=count if not search else None,
         segment_now=segment_now,
+        rule_now=_rule_of(state, wanted),
         trend=_trend_of(state, segment_now),
         spark=spark_of,
         done=args.get("done"),
@@ -166,28 +170,36 @@ def _segment_of(state: EngageState, wanted: Filter) -> Opened | None:
     """Return the segment whose people are shown: the one in the address, or the one at work."""
     named = _operations.segments_of(state)
     own = _operations.segments_of_code(state)
+    zone, fixed = viewer_zone(state), None
     if isinstance(wanted, InSegment) and wanted.name in named:
         name, changed = wanted.name, None
-        try:
+        if uses_host(named[name]):
+            parts, fixed = None, fixed_bar(named[name], zone)
+        else:
             parts = to("people", filter=filter_text(named[name]), segment=name, **_kept("segment"))
-        except InvalidFilter:
-            parts = None  # host columns have no form that an address could carry
     else:
         name = request.args.get("segment", "")
         if name not in named or name in own or isinstance(wanted, Everyone):
             return None
         parts, changed = None, wanted != named[name]
-    sentence = named[name].describe()
-    return Opened(name, name not in own, name in state.registry.segments, sentence, parts, changed)
+    sentence, is_of_code = named[name].describe(zone), name in state.registry.segments
+    return Opened(name, name not in own, is_of_code, sentence, parts, changed, fixed)
+
+
+def _rule_of(state: EngageState, wanted: Filter) -> dict[str, Any] | None:
+    """Return the rule that was come from, if its conditions are shown and can only be read here."""
+    rule = state.registry.rules.get(request.args.get("rule", ""))
+    if rule is None or rule.to != wanted or not uses_host(wanted):
+        return None
+    return {"name": rule.name, "fixed": fixed_bar(wanted, viewer_zone(state))}
 
 
 def _trend_of(state: EngageState, opened: Opened | None) -> SegmentTrend | None:
     """Return how the opened segment grew; one whose conditions were changed here has no past."""
     if opened is None or opened.is_changed is not None:
         return None
-    today = state.clock().astimezone(ZoneInfo(state.settings.TIMEZONE)).date()
     with state.ready.require().read() as session:
-        return segment_trend(session, opened.name, today, is_of_code=not opened.is_saved)
+        return segment_trend(session, opened.name, today(state), is_of_code=not opened.is_saved)
 
 
 def _refused(state: EngageState, text: str, problem: str) -> Response:
@@ -197,7 +209,7 @@ def _refused(state: EngageState, text: str, problem: str) -> Response:
         kept = "" if isinstance(wanted, Everyone) else filter_text(wanted)
     except InvalidFilter:
         wanted, kept = everyone, ""
-    bar = bar_of(wanted, _link, kept, builder.zone_of(state))
+    bar = bar_of(wanted, _link, kept, viewer_zone(state))
     words = _vocabulary(state)
     return page(
         "people.html",
@@ -211,6 +223,7 @@ def _refused(state: EngageState, text: str, problem: str) -> Response:
         count_address=None,
         matching=None,
         segment_now=None,
+        rule_now=None,
         trend=None,
         done=None,
         was="",

@@ -15,7 +15,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from .. import _operations
-from .._state import EngageState
+from .._state import EngageState, current_state
 from ..errors import InvalidFilter
 from ..segments.filter import Everyone, Filter
 from ..segments.people import People
@@ -26,6 +26,7 @@ from .formats import number
 from .language import gettext as _
 from .language import ngettext
 from .pages import filter_text, to
+from .zones import viewer_zone
 
 MOST_NAMED = 1_000
 """People who can be chosen one by one; more are described by a filter."""
@@ -61,9 +62,9 @@ class Choice:
                 "%(n)s person chosen in the list", "%(n)s people chosen in the list", count
             ) % {"n": number(count)}
         if not self.search:
-            return self.wanted.describe()
+            return self.wanted.describe(viewer_zone(current_state()))
         return _("%(who)s, found by “%(search)s”") % {
-            "who": self.wanted.describe(),
+            "who": self.wanted.describe(viewer_zone(current_state())),
             "search": self.search,
         }
 

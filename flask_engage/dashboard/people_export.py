@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from zoneinfo import ZoneInfo
 
 from flask import Response, redirect, request, stream_with_context
 from werkzeug.wrappers import Response as AnyResponse
@@ -20,6 +19,7 @@ from .language import gettext as _
 from .pages import page, to
 from .people_choice import list_address, read_choice, way_back
 from .people_columns import all_columns, chosen_keys
+from .zones import today
 
 _KIND_WORDS = {"n": "number", "b": "boolean", "t": "date", "s": "text"}
 _WHO = ("user_id", "name")
@@ -98,13 +98,12 @@ def _columns(state: EngageState, which: str) -> list[str]:
 
 
 def _file(state: EngageState, pieces: Iterator[str], kind: str) -> Response:
-    today = state.clock().astimezone(ZoneInfo(state.settings.TIMEZONE)).date()
     response = Response(
         stream_with_context(piece.encode() for piece in pieces),
         content_type=exporting.FORMATS[kind],
     )
     response.headers["Content-Disposition"] = (
-        f'attachment; filename="people-{today.isoformat()}.{kind}"'
+        f'attachment; filename="people-{today(state).isoformat()}.{kind}"'
     )
     # Streamed as it comes: a server before us that collects it first would make people wait.
     response.headers["X-Accel-Buffering"] = "no"

@@ -31,6 +31,7 @@ from .calendar import WEEK_STARTS, habit_words, week_from, weekdays, year_drawin
 from .events import event_link
 from .language import gettext as _
 from .pages import page, to
+from .zones import days_zone, viewer_zone
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -56,15 +57,14 @@ def shown(public_id: str, form: Wanted | None = None, status: int = 200) -> AnyR
         heart = heart_of(session, person_id)
         first, latest = touches(session, person_id)
         found = enrichment.of(state, session, person_id)
-        zone = ZoneInfo(state.settings.TIMEZONE)
         week_start = WEEK_STARTS[state.settings.WEEK_START]
-        year, habit = habits(session, person_id, zone, state.clock(), week_start)
+        year, habit = habits(session, person_id, days_zone(state), state.clock(), week_start)
         stands = standing(session, person_id)
         story = timeline(session, person_id, kind=wanted.kind, before=wanted.before)
     if form is None and "edit" in request.args and operator().may("edit"):
         from .attributes import asked
 
-        form = asked(request.args["edit"], attributes, zone)
+        form = asked(request.args["edit"], attributes, viewer_zone(state))
     if form is not None:
         held = [one for one in attributes if one.name == form.name]
         form.is_known, form.is_manual = bool(held), any(one.source == "manual" for one in held)
@@ -86,6 +86,7 @@ def shown(public_id: str, form: Wanted | None = None, status: int = 200) -> AnyR
         week=week_from(week_start),
         weekdays=weekdays(),
         zone=state.settings.TIMEZONE,
+        typed_zone=str(viewer_zone(state)),
         their_clock=_clock_of(someone.timezone, state.clock()),
         done=request.args.get("done"),
         list_address=neighbours.list_address(),

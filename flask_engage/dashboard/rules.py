@@ -12,12 +12,15 @@ from ..automation.rules import AutoMessage, write_rule_row
 from ..errors import InvalidFilter
 from ..reports.messages import Counts, is_source, recipients
 from ..reports.rules import RuleSummary, rule_summaries, rule_summary
+from ..segments.host import uses_host
 from ..store.rule import set_rule_status
 from .access import operator
 from .audit import note_in
+from .filter_chips import fixed_bar
 from .language import gettext as _
 from .messages import STATES, _place
 from .pages import page, to
+from .zones import viewer_zone
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -60,9 +63,12 @@ def show(name: str) -> AnyResponse:
         found = recipients(session, rule.source, state=wanted, after=after)
     if request.method == "POST":
         return _change(state, rule)
+    zone, declared = viewer_zone(state), state.registry.rules.get(name)
     return page(
         "rule.html",
         rule=rule,
+        sentence=declared.to.describe(zone) if declared else rule.sentence,
+        fixed=fixed_bar(declared.to, zone) if declared and uses_host(declared.to) else None,
         found=found,
         state=wanted,
         states=STATES,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, jsonify, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -33,6 +32,7 @@ from .filter_chips import read_filter_text
 from .formats import day, number
 from .language import gettext as _
 from .pages import filter_text, page, to
+from .zones import days_zone, today
 
 _ALL_COUNTS_SECONDS = 4.0
 """All counts beside the page together; those that are left out stay without a number."""
@@ -83,14 +83,13 @@ def counts() -> Response:
 def _trends(state: EngageState, named: Collection[str]) -> dict[str, tuple[str, str]]:
     """Return the points and the words of each segment's last thirty days."""
     own = _operations.segments_of_code(state)
-    zone = ZoneInfo(state.settings.TIMEZONE)
-    today = state.clock().astimezone(zone).date()
+    zone, now = days_zone(state), today(state)
     with state.ready.require().read() as session:
-        trends = segment_trends(session, {name: name in own for name in named}, today)
+        trends = segment_trends(session, {name: name in own for name in named}, now)
     words = _("%(first)s on %(day)s, %(last)s at the last count")
     return {
         name: (
-            line_of(trend.days[(trend.since - today).days - 1 :]),
+            line_of(trend.days[(trend.since - now).days - 1 :]),
             words
             % {
                 "first": number(trend.first),

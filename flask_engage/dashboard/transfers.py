@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -33,6 +32,7 @@ from .access import operator
 from .audit import note, note_in
 from .language import gettext as _
 from .pages import fragment, page, shared, to
+from .zones import days_zone
 
 _COUNT_SECONDS = 4.0
 _PROBLEMS_SHOWN = 20
@@ -144,7 +144,7 @@ def export() -> AnyResponse:
     first = list(islice(pieces, 1))  # what goes wrong at once is told on a page
     detail = {"segment": segment or None, "format": kind, "columns": len(columns)}
     note(state, "export people", segment, detail)
-    name = f"people-{state.clock().astimezone(_zone(state)):%Y-%m-%d}.{kind}"
+    name = f"people-{state.clock().astimezone(days_zone(state)):%Y-%m-%d}.{kind}"
     return _file(chain(first, pieces), exporting.FORMATS[kind], name)
 
 
@@ -167,7 +167,7 @@ def _draft(
             columns = _columns(state, row, layout)
             transfer_mapping.show(columns, row.mapping)
         if not problem and not transfer_mapping.is_wrong(columns):
-            asked = database, source, layout, row.mapping, _zone(state), state.clock()
+            asked = database, source, layout, row.mapping, days_zone(state), state.clock()
             shown = trial.preview(*asked)
             if "count" in request.args:
                 counted = trial.count_outcomes(*asked, seconds=_COUNT_SECONDS)
@@ -281,10 +281,6 @@ def _file(pieces: Iterator[str], content_type: str, name: str) -> Response:
     # A server before us that collects it first would make people wait.
     response.headers["X-Accel-Buffering"] = "no"
     return response
-
-
-def _zone(state: EngageState) -> ZoneInfo:
-    return ZoneInfo(state.settings.TIMEZONE)
 
 
 def _sentence(error: Exception) -> str:

@@ -1,5 +1,6 @@
 // What makes the pages nicer. Without it everything still works, by links and plain forms.
 import { setUpTheme } from "./theme.js";
+import { setUpZone } from "./zone.js";
 import { setUpPeople } from "./people.js";
 import { setUpSegmentCounts } from "./segments.js";
 import { setUpBuilder } from "./builder.js";
@@ -64,6 +65,7 @@ function setUpForms() {
 }
 
 setUpTheme();
+setUpZone();
 setUpMenu();
 setUpPopovers();
 setUpToasts();
