@@ -78,14 +78,7 @@ def refresh_job(state: EngageState, fence: Fence | None, now: datetime) -> str |
     :raises Exception: what the first of those raised that were given up.
     """
     database = state.ready.require()
-    with database.read() as session:
-        rows = provider_rows(session)
-    due: list[_Provider] = []
-    for provider in _usable(state):
-        row = rows.get(provider.name)
-        turn = next_due(row, provider.every) if row is not None else None
-        if turn is None or turn <= now:
-            due.append(provider)
+    due = _due(state, now)
     end = None if fence is None else time.monotonic() + TURN_SECONDS
     errors: list[Exception] = []
     said: list[str] = []
@@ -106,6 +99,23 @@ def refresh_job(state: EngageState, fence: Fence | None, now: datetime) -> str |
     if errors:
         raise errors[0]
     return "; ".join(said) or None
+
+
+def is_anything_due(state: EngageState, _fence: Fence | None, now: datetime) -> bool:
+    """Tell whether a provider is due, or was cut off half-way."""
+    return bool(_due(state, now))
+
+
+def _due(state: EngageState, now: datetime) -> list[_Provider]:
+    with state.ready.require().read() as session:
+        rows = provider_rows(session)
+    due: list[_Provider] = []
+    for provider in _usable(state):
+        row = rows.get(provider.name)
+        turn = next_due(row, provider.every) if row is not None else None
+        if turn is None or turn <= now:
+            due.append(provider)
+    return due
 
 
 def _always() -> bool:

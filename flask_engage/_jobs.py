@@ -43,6 +43,11 @@ def jobs_of(state: EngageState) -> list[Job]:
 
         return run
 
+    def looks(
+        look: Callable[[EngageState, Fence | None, datetime], bool],
+    ) -> Callable[[Fence | None, datetime], bool]:
+        return lambda fence, now: look(state, fence, now)
+
     jobs: list[Job] = []
     if state.user_model is not None:
         jobs.append(Job("sync users", in_app(_operations.sync_job), SYNC_EVERY))
@@ -50,7 +55,14 @@ def jobs_of(state: EngageState) -> list[Job]:
         from . import _custom_data
 
         if _custom_data.registered(state):
-            jobs.append(Job("custom data", in_app(_custom_data.refresh_job), REFRESH_EVERY))
+            jobs.append(
+                Job(
+                    "custom data",
+                    in_app(_custom_data.refresh_job),
+                    REFRESH_EVERY,
+                    looks(_custom_data.is_anything_due),
+                )
+            )
     if _may_enrich(state):
         from . import _enrichment
 
@@ -65,10 +77,18 @@ def jobs_of(state: EngageState) -> list[Job]:
     jobs.append(Job("rules", in_app(_operations.rules_job), RULES_EVERY))
     from . import _transfer
 
-    jobs.append(Job("imports", in_app(_transfer.import_job), IMPORTS_EVERY))
+    jobs.append(
+        Job(
+            "imports",
+            in_app(_transfer.import_job),
+            IMPORTS_EVERY,
+            looks(_transfer.is_file_waiting),
+        )
+    )
     jobs.append(Job("old imports", in_app(_transfer.forget_job), FORGET_EVERY))
     jobs.append(Job("indexes", in_app(_operations.index_job), INDEX_EVERY))
-    jobs.append(Job("mail", in_app(_operations.mail_job), MAIL_EVERY))
+    mail, waits = in_app(_operations.mail_job), looks(_operations.is_mail_waiting)
+    jobs.append(Job("mail", mail, MAIL_EVERY, waits))
     return jobs
 
 

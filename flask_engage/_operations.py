@@ -289,6 +289,13 @@ def mail_job(state: EngageState, fence: Fence | None, now: datetime) -> str:
     return str(outcome)
 
 
+def is_mail_waiting(state: EngageState, fence: Fence | None, now: datetime) -> bool:
+    """Tell whether mail is due, or was left half-way by a process that is gone."""
+    epoch = None if fence is None else fence.epoch
+    with state.ready.require().read() as session:
+        return has_work(session, channel="email", now=now, epoch=epoch)
+
+
 def run_due(state: EngageState, now: datetime) -> dict[str, str | int]:
     """Do everything that is due at `now`, in this thread; say what each job did.
 
@@ -337,10 +344,8 @@ def _evaluate(state: EngageState, fence: Fence | None, now: datetime) -> dict[st
 
 def _deliver(state: EngageState, fence: Fence | None, now: datetime) -> Outcome:
     database = state.ready.require()
-    epoch = None if fence is None else fence.epoch
-    with database.read() as session:
-        if not has_work(session, channel="email", now=now, epoch=epoch):
-            return Outcome()
+    if not is_mail_waiting(state, fence, now):
+        return Outcome()
     from .automation.evaluate import still_matching
     from .delivery.outgoing import deliver_due
 

@@ -37,6 +37,12 @@ def import_job(state: EngageState, fence: Fence | None, now: datetime) -> str:
             return Unfinished(done[-1])
 
 
+def is_file_waiting(state: EngageState, _fence: Fence | None, _now: datetime) -> bool:
+    """Tell whether there is a file to store people from."""
+    with state.ready.require().read() as session:
+        return next_import(session) is not None
+
+
 def _go_on(state: EngageState, import_id: int, turn: Turn, now: datetime) -> str:
     from .people.transfer.importing import Overtaken, run_import
     from .people.transfer.sources import Stored

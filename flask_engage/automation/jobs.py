@@ -28,6 +28,12 @@ class Unfinished(str):
 RETRY = timedelta(minutes=1)
 """A job that failed, or whose process died, gets its next turn no later than this."""
 
+BOOK_EVERY = timedelta(seconds=10)
+"""A job that finds nothing to do is run and written down at least this often."""
+
+_BOOK_SECONDS = BOOK_EVERY.total_seconds()
+_LONG = float("inf")
+
 Work: TypeAlias = Callable[[Fence | None, datetime], str | None]
 """Does a job: given the fence for its writes (None outside of a lease) and the moment;
 returns one line for people, or None."""
@@ -40,6 +46,9 @@ class Job:
     name: str
     run: Work
     period: timedelta
+    has_work: Callable[[Fence | None, datetime], bool] | None = None
+    """Looks whether there is anything to do, where that costs less than to run and to write it
+    down: a job that is due every few seconds would else make transactions all day for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,37 @@ class JobRun:
     result: str | None
     error: str | None
     duration: timedelta
+
+
+class Looks:
+    """Which of the jobs that mostly find nothing to do were looked at when, by one process."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._looked: dict[str, float] = {}
+        self._ran: dict[str, float] = {}
+
+    def find(self, job: Job, fence: Fence | None, now: datetime) -> bool:
+        """Tell whether to run `job`, whose turn it is: there is work, or it's time to say so.
+
+        :raises sqlalchemy.exc.DBAPIError: if the database is away.
+        """
+        at = self._monotonic()
+        if job.has_work is None or at - self._ran.get(job.name, -_LONG) >= _BOOK_SECONDS:
+            self._ran[job.name] = at
+            return True
+        if at - self._looked.get(job.name, -_LONG) < job.period.total_seconds():
+            return False
+        self._looked[job.name] = at
+        try:
+            found = job.has_work(fence, now)
+        except Exception as problem:
+            if is_passing(problem):
+                raise
+            found = True  # the job meets the same, and is reported for it
+        if found:
+            self._ran[job.name] = at
+        return found
 
 
 def run_jobs_once(
@@ -79,16 +119,24 @@ def run_jobs_once(
 
 
 def run_due_jobs(
-    jobs: Sequence[Job], database: Database, guard: Guard, clock: Clock, fence: Fence
+    jobs: Sequence[Job],
+    database: Database,
+    guard: Guard,
+    clock: Clock,
+    fence: Fence,
+    looks: Looks | None = None,
 ) -> list[JobRun]:
     """Run those of `jobs` whose turn has come, as the holder of a lease.
 
+    :param looks: remembers, from one call to the next, which of them had nothing to do.
     :raises LeaseLost: as soon as another process holds it.
     :raises sqlalchemy.exc.DBAPIError: if the database is away.
     """
     runs: list[JobRun] = []
     for job in _due(jobs, database):
         fence.require()
+        if looks is not None and not looks.find(job, fence, clock()):
+            continue
         runs.append(
             _run(job, database, clock, fence, lambda job, error: guard.report(_place(job), error))
         )

@@ -22,7 +22,7 @@ from .._ending import END_SECONDS, stop_at_exit
 from .._guard import Guard
 from ..errors import NotReady
 from ..store.engine import Database
-from .jobs import Job, run_due_jobs
+from .jobs import Job, Looks, run_due_jobs
 from .lease import RENEW_EVERY, Fence, Lease, LeaseLost
 from .process import serves
 
@@ -76,6 +76,7 @@ class Scheduler:
         self._stopping = threading.Event()
         self._background: Any = None
         self._lease: Lease | None = None
+        self._looks = Looks()
         self._failures = 0
         self._pause_until = 0.0
         self._beat = time.monotonic()
@@ -194,7 +195,9 @@ class Scheduler:
         if fence is None or not self._working.acquire(blocking=False):
             return
         try:
-            run_due_jobs(self.jobs, self._ready.require(), self._guard, self._clock, fence)
+            run_due_jobs(
+                self.jobs, self._ready.require(), self._guard, self._clock, fence, self._looks
+            )
         except LeaseLost as lost:
             _log.info("flask_engage: the scheduler stopped half-way: %s", lost)
         except (NotReady, SQLAlchemyError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,7 +10,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from flask_engage._guard import Guard
-from flask_engage.automation.jobs import RETRY, Job, Unfinished, run_due_jobs, run_jobs_once
+from flask_engage.automation.jobs import (
+    RETRY,
+    Job,
+    Looks,
+    Unfinished,
+    run_due_jobs,
+    run_jobs_once,
+)
 from flask_engage.automation.lease import Fence, Lease, LeaseLost
 from flask_engage.store.engine import Database, open_database
 from flask_engage.store.lease import JobRow, LeaseRow
@@ -189,3 +197,51 @@ def test_a_job_that_only_made_room_gets_its_next_turn_at_once(database: Database
         "more of it",
         "all of it",
     ]
+
+
+def test_a_job_without_work_is_looked_at_by_its_period_and_written_down_every_ten_seconds(
+    database: Database, clock: FakeClock
+) -> None:
+    now, waits, looked, ran = [0.0], [False], [], []
+
+    def look(fence: Fence | None, at: datetime) -> bool:
+        looked.append(now[0])
+        return waits[0]
+
+    def run(fence: Fence | None, at: datetime) -> None:
+        ran.append(now[0])
+
+    fence = Lease(lambda: database).acquire()
+    assert fence is not None
+    looks = Looks(lambda: now[0])
+    job = Job("mail", run, timedelta(seconds=4), look)
+
+    def second() -> None:
+        with database.write() as session:
+            session.execute(update(JobRow).values(next_run_at=database_now()))
+        run_due_jobs([job], database, Guard(), clock, fence, looks)
+        now[0] += 1
+
+    for _ in range(12):
+        second()
+    assert ran == [0, 10], "at first, and then to say that it is alive"
+    assert looked == list(range(1, 12, 4))
+    assert _row(database, "mail").runs == 2
+    waits[0] = True
+    for _ in range(8):
+        second()
+    assert ran == [0, 10, 13, 17], "while there is work, by its period"
+
+
+def test_a_look_that_fails_is_the_jobs_failure(database: Database, clock: FakeClock) -> None:
+    def look(fence: Fence | None, at: datetime) -> bool:
+        raise ValueError("never mind")
+
+    done: list[str] = []
+    looks = Looks(lambda: 0.0)
+    job = replace(_job("job", done, timedelta(0)), has_work=look)
+    fence = Lease(lambda: database).acquire()
+    assert fence is not None
+    for _ in range(2):
+        run_due_jobs([job], database, Guard(), clock, fence, looks)
+    assert done == ["job", "job"], "it is run, and meets what the look met"
