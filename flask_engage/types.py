@@ -29,7 +29,8 @@ class Identity:
     email: str | None = None
     name: str | None = None
     signed_up_at: datetime | None = None
-    """When the account was made (aware)."""
+    """When the account was made. Without a zone it is taken for UTC, as most hosts mean it; give
+    yours their zone if they are local."""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     """Custom attributes that the host has at hand without any query."""
 
