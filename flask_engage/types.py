@@ -93,7 +93,7 @@ class Person:
     last_seen: datetime | None = None
     sessions: int = 0
     relationship: int | None = None
-    """Hearts, 0 to 5; ``None`` while it has not been computed."""
+    """Hearts, 0 to 5; ``None`` while it has not been computed, or is too early to tell."""
     country: str | None = None
     city: str | None = None
     timezone: str | None = None
