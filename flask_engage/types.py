@@ -29,7 +29,8 @@ class Identity:
     email: str | None = None
     name: str | None = None
     signed_up_at: datetime | None = None
-    """When the account was made (aware)."""
+    """When the account was made. Without a zone it is taken for UTC, as most hosts mean it; give
+    yours their zone if they are local."""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     """Custom attributes that the host has at hand without any query."""
 
@@ -92,7 +93,7 @@ class Person:
     last_seen: datetime | None = None
     sessions: int = 0
     relationship: int | None = None
-    """Hearts, 0 to 5; ``None`` while it has not been computed."""
+    """Hearts, 0 to 5; ``None`` while it has not been computed, or is too early to tell."""
     country: str | None = None
     city: str | None = None
     timezone: str | None = None

@@ -20,9 +20,9 @@ from ..segments.in_bulk import (
     Part,
     Span,
     erase_part,
+    is_undone,
     tag_part,
     undo_part,
-    undone,
     untag_part,
     written_down,
 )
@@ -106,7 +106,7 @@ def undoing(state: EngageState, signed: str) -> Work:
     :raises InvalidFilter: if nothing of the kind was done by this operator.
     """
     done = read_outcome(state, signed)
-    if done is None or not done.can_undo:
+    if done is None or not done.can_undo or is_undone(state.ready.require(), done.key, done.moment):
         raise InvalidFilter(_("There is nothing of yours to undo here; it may have been undone."))
     return replace(
         done,
@@ -140,7 +140,8 @@ def caught_up(state: EngageState, work: Work) -> Work:
     """Return work that was found again, as far as it is by what is written down.
 
     Its last request may have been answered to a page that was gone: nobody has their turn twice,
-    though others may have changed them since. (Who is erased can't be once more.)
+    though others may have changed them since. (Who is erased can't be once more, and a batch is
+    undone once by itself.)
     """
     database = state.ready.require()
     if work.action in (TAG, UNTAG):
@@ -150,9 +151,6 @@ def caught_up(state: EngageState, work: Work) -> Work:
             return replace(
                 work, position=position, seen=work.seen + changed, changed=work.changed + changed
             )
-    elif work.action == UNDO:
-        position, _rows = undone(database, work.key, _undo_key(work), work.moment)
-        return replace(work, position=max(position, work.position))
     return work
 
 
@@ -191,7 +189,7 @@ def _part(state: EngageState, work: Work) -> Part:
     if work.action == TAG:
         return tag_part(database, people, work.tag, work.moment, note, span)
     if work.action == UNTAG:
-        return untag_part(database, people, work.tag, state.clock(), note, span)
+        return untag_part(database, people, work.tag, work.moment, note, span)
     return erase_part(database, people, state.clock(), note_erased, span)
 
 
@@ -282,6 +280,8 @@ def _besides(work: Work) -> list[str]:
         found.append(_("%(n)s had it already.") % {"n": number(work.already)})
     if work.already and work.action == UNTAG:
         found.append(_("%(n)s did not have it.") % {"n": number(work.already)})
+    if work.already and work.action == UNDO:
+        found.append(_("%(n)s had been undone before.") % {"n": number(work.already)})
     if work.left_out > 0:
         found.append(
             _("%(n)s have a hundred tags or are gone, and were left out.")

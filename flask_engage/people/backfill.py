@@ -86,6 +86,7 @@ def backfill(
     """Make events of the host's history, in batches; safe to be killed and to run twice at once.
 
     :param seen: each row is a sighting, too.
+    :raises InvalidFact: if `key` can't be a name, or a property has none; nothing is stored then.
     :raises sqlalchemy.exc.DBAPIError: if a database is away; run it again, and it goes on.
     :raises NotReady: if the days are being cut in another zone meanwhile.
     """

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from ..errors import InvalidFact
 from ..store.engine import LOOK
 from ..store.time_limit import statements_within
-from .host_query import Unreadable, rows_of
+from .host_query import Unreadable, label_of, rows_of
 
 PAGE = 20_000
 """Rows of the host's in memory at a time: some megabytes. More if more have the same moment."""
@@ -59,8 +59,12 @@ class History:
 
     @property
     def labels(self) -> list[str]:
-        """The names of the properties."""
-        return [str(column.key) for column in list(self.query.c)[3:]]
+        """The names of the properties.
+
+        :raises InvalidFact: if a column has none.
+        """
+        columns = list(self.query.c)
+        return [label_of(columns, place) for place in range(3, len(columns))]
 
     def size(self, until: Any = None) -> Size:
         """Count the rows, and those that are not behind the moment `until`."""

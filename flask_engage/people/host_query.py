@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Subquery, type_coerce
+from sqlalchemy import ColumnElement, Select, Subquery, type_coerce
 from sqlalchemy.orm import Query, Session
 from sqlalchemy.sql.expression import SelectBase
 from sqlalchemy.types import NullType
 
 from ..errors import InvalidFact
+
+_MADE_UP = re.compile(r"%\(-?\d+ ")
+"""Begins what SQLAlchemy calls a column that has no name: with the number of an object in memory,
+so that it is called otherwise in each process."""
 
 
 def derived(query: Any, what: str, columns: int) -> Subquery:
@@ -31,6 +36,17 @@ def derived(query: Any, what: str, columns: int) -> Subquery:
             "user's id comes first."
         )
     return found
+
+
+def label_of(columns: Sequence[ColumnElement[Any]], place: int) -> str:
+    """Return the name of the column at `place`, counted from 0: its label, or what it is named.
+
+    :raises InvalidFact: if it has none, as what is computed and not labelled.
+    """
+    label = str(columns[place].key)
+    if _MADE_UP.search(label):
+        raise InvalidFact(f"column {place + 1} of the select has no name; give it .label('…').")
+    return label
 
 
 @dataclass(frozen=True, slots=True)

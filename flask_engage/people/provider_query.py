@@ -23,7 +23,7 @@ from ..store.attribute_write import CONFIRMED_EVERY
 from ..store.engine import LOOK, Database
 from ..store.provider_write import Run
 from ..store.time_limit import statements_within
-from .host_query import derived, rows_of
+from .host_query import derived, label_of, rows_of
 from .host_users import BATCH, as_key, plain
 from .providers import Failure, Part, Start, failure_of
 from .watch import Limits, TookTooLong, within
@@ -59,7 +59,7 @@ class QuerySource:
         """Yield the values of up to 500 users at a time; then remove what nobody gives any more."""
         query, position = self._query(), start.position
         columns = list(query.c)
-        labels, wrong = _labels(columns[1:])
+        labels, wrong = _labels(columns)
         self._labels[:] = [label for label, _ in labels]
         if not labels:
             raise InvalidFact("; ".join(str(failure) for failure in wrong))
@@ -165,12 +165,12 @@ def source_of(provider: str) -> str:
 def _labels(
     columns: Sequence[ColumnElement[Any]],
 ) -> tuple[list[tuple[str, ColumnElement[Any]]], list[Failure]]:
-    """Return the columns by the attributes that they give, and what is wrong with the others."""
+    """Return all but the first by the attributes that they give, and what is wrong with others."""
     good: list[tuple[str, ColumnElement[Any]]] = []
     wrong: list[Failure] = []
-    for column in columns:
+    for place in range(1, len(columns)):
         try:
-            good.append((check_name(column.key, "attribute"), column))
+            good.append((check_name(label_of(columns, place), "attribute"), columns[place]))
         except InvalidFact as error:
             wrong.append(failure_of(error))
     return good, wrong

@@ -31,6 +31,7 @@ from ..store.upsert import dialect_of, insert_of
 from .refresh import SAY_SECONDS, RefreshReport, Turn
 from .relationship_sql import (
     PEOPLE,
+    START,
     Formula,
     Moment,
     changed,
@@ -212,7 +213,10 @@ class _Computing:
     def _compute(self, place: _Place, norms: Norms) -> bool:
         found = pointed(self.moment, norms, self.score.core, self.words)
         names, rows = changed(
-            scored(found, self.words, self.score.formula), self.words, self.moment.now
+            scored(found, self.words, self.score.formula),
+            self.words,
+            self.moment.now,
+            start=START if self.score.formula is None else 0,
         )
         run = self.run
         while True:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -25,6 +27,9 @@ from ..store.base import UTCDateTime
 from ..store.upsert import dialect_of
 
 _DAY_SECONDS = 86_400.0
+_FARTHEST = 700.0
+"""Beyond some 709 a double can't hold e to that power: SQLite and PostgreSQL would refuse to go on
+and MariaDB give nothing; and PostgreSQL refuses below -708, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,11 @@ class Words:
         return type_coerce(literal(1.0, Double()) * type_coerce(value, Double()), Double())
 
     def exp(self, value: ColumnElement[Any]) -> ColumnElement[float]:
-        """Return e to the power of `value`."""
+        """Return e to the power of `value`, which counts as -700 or 700 where it is beyond."""
         name = func.engage_exp if self.dialect == "sqlite" else func.exp
-        return name(value, type_=Double())
+        low, high = self.double(-_FARTHEST), self.double(_FARTHEST)
+        within = case((value > high, high), (value < low, low), else_=value)
+        return name(type_coerce(within, Double()), type_=Double())
 
     def ln(self, value: ColumnElement[float]) -> ColumnElement[float]:
         """Return the natural logarithm of `value`; nothing where that is not above 0."""
@@ -98,4 +105,10 @@ def lend_functions(session: Session) -> None:
         return
     raw = session.connection().connection.dbapi_connection
     for name, function in (("engage_exp", math.exp), ("engage_ln", math.log)):
-        raw.create_function(name, 1, function, deterministic=True)  # type: ignore[union-attr]
+        of = partial(_of_number, function)
+        raw.create_function(name, 1, of, deterministic=True)  # type: ignore[union-attr]
+
+
+def _of_number(function: Callable[[float], float], value: float | None) -> float | None:
+    """Return nothing for nothing, as the other databases do."""
+    return None if value is None else function(value)

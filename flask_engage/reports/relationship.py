@@ -41,7 +41,8 @@ def heart_of(session: Session, person_id: int) -> Heart | None:
     # Rounded up as the hearts are: 80.3 points are five hearts, and are shown as 81.
     total = ceil(round(row.score, 2))
     points = {} if norms.own_formula else _whole({n: getattr(row, n) for n in WHOLE}, total)
-    capped = row.hearts is not None and row.hearts < ceil(total / 20)
+    # Who has none is not kept at two, but has no more points than everybody starts with.
+    capped = row.hearts == 2 and total > 40
     return Heart(row, norms, points, total, capped)
 
 

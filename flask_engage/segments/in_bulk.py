@@ -8,17 +8,18 @@ they are. Each batch is written down with whom it changed, which is what an undo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
 from ..store.engine import Database
 from ..store.erase import erase_people
-from ..store.operator import change_number, changes_of, count_changes_of, last_change_of
+from ..store.operator import changes_of, is_taken_back, last_change_of, take_back
 from ..store.retry import persistently
-from ..store.tag import tag_new, tag_people, tagged_among, untag_people
+from ..store.tag import give_back, keep_off, tag_new, tagged_among, untag_people
 from .people import People
 
 SECONDS = 2.0
@@ -78,7 +79,10 @@ def tag_part(
 def untag_part(
     database: Database, people: People, name: str, now: datetime, note: Note, span: Span
 ) -> Part:
-    """Take a tag off the next of `people`, at the moment `now`."""
+    """Take a tag off the next of `people`; all that one piece of work untags have the moment `now`.
+
+    By the moment an undo knows whom to give it back.
+    """
 
     def work(session: Session, ids: Sequence[int]) -> tuple[int, int]:
         changed = tagged_among(session, ids, name)
@@ -124,29 +128,44 @@ def undo_part(
 ) -> Part:
     """Take back the next batches of a work by which a tag was put on people, or taken off.
 
+    Each batch is taken back once, by whomever and however often it is asked for; who is in one
+    that was taken back before counts as `already`.
+
     :param work: what its batches are written down under.
-    :param begun: its moment; only what was put on at it is taken off again.
+    :param begun: its moment: what was put on then is taken off again, and what was taken off then
+        is put back. What others did since stays.
     :param span: between rows of what was written down, not between people.
     """
-    end, position, seen, changed = span.ticking() + span.seconds, span.after, 0, 0
+
+    def back(session: Session, row_id: int) -> int | None:
+        row = take_back(session, row_id)
+        if row is None:
+            return None
+        ids = _people_of(row.detail)
+        if was_put:
+            changed = untag_people(session, ids, name, now, put_at=begun)
+            keep_off(session, ids, name, begun, now)
+        else:
+            changed = give_back(session, ids, name, begun)
+        if ids:
+            note(session, ids)
+        return changed
+
+    end, position, seen, changed, already = span.ticking() + span.seconds, span.after, 0, 0, 0
     while True:
         with database.read() as session:
-            rows = changes_of(session, work, begun, after=position, limit=1)
-            batch = [(row.id, _people_of(row.detail)) for row in rows]
-        for row_id, ids in batch:
-
-            def back(session: Session, ids: Collection[int] = ids) -> int:
-                if was_put:
-                    count = untag_people(session, ids, name, now, put_at=begun)
-                else:
-                    count = tag_people(session, ids, name, now, known_by=begun)
-                note(session, list(ids))
-                return count
-
-            changed += persistently(database, back) if ids else 0
-            position, seen = row_id, seen + len(ids)
-        if not batch or span.ticking() >= end:
-            return Part(position, seen, changed, seen - changed, not batch)
+            batch = next(iter(changes_of(session, work, begun, after=position, limit=1)), None)
+        if batch is None:
+            return Part(position, seen, changed, already, is_done=True)
+        people = len(_people_of(batch.detail))
+        count = persistently(database, partial(back, row_id=batch.id))
+        position, seen = batch.id, seen + people
+        if count is None:
+            already += people  # which took no time
+            continue
+        changed += count
+        if span.ticking() >= end:
+            return Part(position, seen, changed, already, is_done=False)
 
 
 def written_down(
@@ -168,11 +187,12 @@ def written_down(
         position, changed = max(position, *ids), changed + len(ids)
 
 
-def undone(database: Database, work: str, undo: str, begun: datetime) -> tuple[int, int]:
-    """Return the last row of a work that was taken back, and how many rows that makes."""
+def is_undone(database: Database, work: str, begun: datetime) -> bool:
+    """Tell whether all of a work was taken back."""
     with database.read() as session:
-        rows = count_changes_of(session, undo, begun)
-        return (change_number(session, work, begun, rows) or 0) if rows else 0, rows
+        # Its batches are taken back in their order.
+        last = last_change_of(session, work, begun)
+        return last is not None and is_taken_back(last)
 
 
 def _people_of(detail: dict[str, object]) -> list[int]:

@@ -6,11 +6,14 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Index, Table, func, select
+from sqlalchemy import Index, Table, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .base import Base, BigId, CodeText, JSONDoc, UTCDateTime
 from .upsert import upsert
+
+_UNDONE = "undone"
+"""In the detail of what was undone: nobody undoes it once more, nor two at once."""
 
 
 class OperatorRow(Base):
@@ -105,13 +108,15 @@ def last_change_of(
     return session.scalars(found.order_by(AuditRow.id.desc()).limit(1)).first()
 
 
-def change_number(session: Session, target: str, since: datetime, number: int) -> int | None:
-    """Return the id of the row that was the `number`-th to be written down of `target`."""
-    found = select(AuditRow.id).where(AuditRow.occurred_at >= since, AuditRow.target == target)
-    return session.scalar(found.order_by(AuditRow.id).offset(number - 1).limit(1))
+def take_back(session: Session, row_id: int) -> AuditRow | None:
+    """Return, locked, a row that is being undone, marked as such; None: it has been before."""
+    row = session.get(AuditRow, row_id, with_for_update=True)
+    if row is None or is_taken_back(row):
+        return None
+    row.detail = {**row.detail, _UNDONE: True}
+    return row
 
 
-def count_changes_of(session: Session, target: str, since: datetime) -> int:
-    """Return how often something was written down of `target` since a moment."""
-    found = select(func.count()).where(AuditRow.occurred_at >= since, AuditRow.target == target)
-    return session.scalar(found) or 0
+def is_taken_back(row: AuditRow) -> bool:
+    """Tell whether what was written down has been undone."""
+    return bool(row.detail.get(_UNDONE))

@@ -118,9 +118,15 @@ def test_all_that_match_are_tagged_by_filter_and_search_and_nobody_else(
     shown = operator.get(off.location)
     assert "Took “ones” off 7 people." in shown.text
     assert _tagged(town, "ones") == 0
-    send(BULK, action="undo", work=_field(shown, "work"))
+    undone = send(BULK, action="undo", work=_field(shown, "work"))
+    assert "Undone: 7 people have “ones” again." in operator.get(undone.location).text
     assert _tagged(town, "ones") == 7
     assert done.status_code == 303
+    send(BULK, action="untag", all="1", sure="1", tag="ones")
+    replayed = send(BULK, action="undo", work=_field(shown, "work"))
+    assert replayed.status_code == 400
+    assert "it may have been undone" in replayed.text
+    assert _tagged(town, "ones") == 0
 
 
 @pytest.mark.parametrize(

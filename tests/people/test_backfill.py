@@ -268,6 +268,44 @@ def test_what_is_no_such_select_says_what_is_missing(database: Database, host: s
     assert bring_in(database, host, orders().where(sa.false())).read == 0
 
 
+def _one_without_a_name(kind: str) -> Any:
+    """Return a select whose fifth column is computed and has no label, or none that it keeps."""
+    computed = sa.func.abs(Purchase.amount)
+    query = orders().add_columns(computed)
+    if kind == "subquery":
+        return sa.select(query.subquery())
+    if kind == "union":
+        return sa.union_all(query, query)
+    if kind == "label(None)":
+        return orders().add_columns(computed.label(None))
+    return query
+
+
+@pytest.mark.parametrize("kind", ["select", "subquery", "union", "label(None)"])
+def test_a_property_without_a_name_is_refused_before_anything_is_stored(
+    database: Database, host: sa.Engine, kind: str
+) -> None:
+    sell(host, [(1, NOW - timedelta(days=1), 5)])
+    with pytest.raises(InvalidFact, match=r"^column 5 of the select has no name; give it .label"):
+        bring_in(database, host, _one_without_a_name(kind))
+    assert count(database, EventRow) == count(database, BackfillRow) == 0
+
+
+def test_the_user_the_moment_and_the_name_need_no_label(
+    database: Database, host: sa.Engine
+) -> None:
+    sell(host, [(1, NOW - timedelta(days=1), 5)])
+    query = sa.select(
+        sa.func.coalesce(Purchase.user_id, 0),
+        sa.func.coalesce(Purchase.at, None),
+        sa.func.lower("ORDERED"),
+        sa.func.abs(Purchase.amount).label("amount"),
+    )
+    assert bring_in(database, host, query).stored == 1
+    with database.read() as session:
+        assert session.scalars(sa.select(EventRow.properties)).one() == {"amount": 5}
+
+
 #: Few users, moments and amounts: most stories have rows that are equal, or of one moment.
 one_row = st.tuples(
     st.integers(1, 3),

@@ -170,6 +170,17 @@ def test_a_query_of_one_column_says_what_is_missing(database: Database, host: sa
         refresh_query(database, host, "ids", lambda: sa.select(Author.id))
 
 
+def test_a_column_without_a_name_makes_no_attribute(database: Database, host: sa.Engine) -> None:
+    computed = sa.func.length(Author.handle)
+    both = sa.select(sa.func.abs(Author.id), computed, computed.label("letters"))
+    report = refresh_query(database, host, "letters", lambda: both)
+    assert report.failed == 1
+    assert "column 2 of the select has no name; give it .label('…')." in str(report)
+    assert attributes(database) == {key: {"n:letters": 2} for key in ("1", "2", "3")}
+    with pytest.raises(InvalidFact, match="column 2 of the select has no name"):
+        refresh_query(database, host, "alone", lambda: sa.select(Author.id, computed))
+
+
 def test_numbers_and_dates_of_the_database_become_plain() -> None:
     assert plain(Decimal("3")) == 3
     assert plain(Decimal("2.5")) == 2.5

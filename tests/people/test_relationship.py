@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, null, select, text, update
 from sqlalchemy.orm import Session
 
 from flask_engage.errors import InvalidFact
@@ -33,6 +33,7 @@ from flask_engage.people.relationship_sql import (
     pointed,
 )
 from flask_engage.people.relationship_words import Words, lend_functions
+from flask_engage.reports.relationship import heart_of
 from flask_engage.store.activity import ActiveDayRow
 from flask_engage.store.delivery import DeliveryEventRow, DeliveryRow
 from flask_engage.store.engine import Database
@@ -145,7 +146,8 @@ def hearts_for(past: Past, score: float) -> int | None:
     born = past.first_seen if past.signed_up is None else past.signed_up
     if born is not None and born < 7:
         return None
-    found = math.ceil(round(score, 6) / 20)
+    start = points(Past())["reply"]  # of whom nothing is known, and to whom nothing was sent
+    found = 0 if round(score, 6) <= start else math.ceil(round(score, 6) / 20)
     capped = past.unsubscribed or counts(past)["dismissals"] >= 2
     return min(2, found) if capped else found
 
@@ -305,7 +307,7 @@ def test_a_heart_remembers_what_it_was(
     later = NOW + timedelta(days=60)
     compute(database, later)
     row = hearts(database)[one]
-    assert (row.hearts, row.previous_hearts, row.hearts_at) == (1, 4, later)
+    assert (row.hearts, row.previous_hearts, row.hearts_at) == (0, 4, later)
     assert first.hearts_at is not None
     assert first.hearts_at < later
     compute(database, later + timedelta(days=5))
@@ -318,7 +320,37 @@ def test_the_new_have_no_hearts_yet(database: Database, people: Callable[..., li
     )
     compute(database)
     found = {key: row.hearts for key, row in hearts(database).items()}
-    assert found == {new: None, young: 1, old: 1}
+    assert found == {new: None, young: 0, old: 0}
+
+
+def test_hearts_are_none_to_five(database: Database, people: Callable[..., list[int]]) -> None:
+    unanswered: list[Any] = [("sent", [("shown", 2.0)])] * 6
+    answered: list[Any] = [("sent", [("replied", 2.0)])] * 6
+    everything = Past(days=set(range(28)), seen=0.0, events=[("a", 1.0)] * 60, messages=answered)
+    steps = {
+        0: [Past(), Past(seen=200.0, messages=unanswered), Past(days={40}, seen=95.0)],
+        1: [Past(seen=80.0), Past(days={20}), Past(messages=answered)],
+        2: [Past(days={0}, seen=0.0, messages=unanswered), Past(days=set(range(14, 28)))],
+        5: [everything],
+    }
+    expected = {}
+    for count, pasts in steps.items():
+        expected.update(dict.fromkeys(people(*pasts), count))
+    compute(database)
+    assert {key: row.hearts for key, row in hearts(database).items()} == expected
+
+
+def test_who_is_kept_at_two_hearts_is_told_from_who_has_less(
+    database: Database, people: Callable[..., list[int]]
+) -> None:
+    good = Past(days=set(range(28)), seen=0.0, unsubscribed=True)
+    poor = Past(seen=0.0, unsubscribed=True)
+    whose = people(good, poor, Past(unsubscribed=True))
+    compute(database)
+    with database.read() as session:
+        reasons = [heart_of(session, one) for one in whose]
+    found = [(one.row.hearts, one.is_capped) for one in reasons if one is not None]
+    assert found == [(2, True), (2, False), (0, False)]
 
 
 def test_who_is_gone_has_no_heart(database: Database, people: Callable[..., list[int]]) -> None:
@@ -397,6 +429,48 @@ def test_a_host_has_a_formula_of_its_own(
         norms = kept_norms(session)
     assert norms is not None
     assert norms.own_formula
+
+
+@pytest.mark.parametrize("power", [710, -710, 1e6, -1e6, 1e300, -1e300, 0.5])
+def test_no_power_is_too_much(
+    database: Database, people: Callable[..., list[int]], power: float
+) -> None:
+    one, other = people(Past(seen=1.0), Past())
+    given = [
+        lambda parts: parts.exp(power),
+        lambda parts: parts.exp(parts.days_since_seen * power),
+    ]
+    for formula in given:
+        compute(database, formula=checked_formula(formula))
+        found = {key: row.score for key, row in hearts(database).items()}
+        assert set(found) == {one, other}
+    # Who was never seen has nothing to raise e to; that counts as 0.
+    much = math.exp(max(-700.0, min(700.0, power)))
+    assert found == {one: pytest.approx(min(100.0, much), abs=0.005), other: 0.0}
+
+
+def test_powers_are_the_same_on_every_database(database: Database) -> None:
+    words = Words(database.dialect)
+    powers = [710.0, -710.0, 1e6, -1e6, 700.0, -700.0, 1.0]
+    with database.read() as session:
+        lend_functions(session)
+        bounds = [words.exp(words.double(power)) for power in powers]
+        found = session.execute(
+            select(*bounds, words.exp(words.double(null())), words.ln(words.double(null())))
+        ).one()
+    expected = [math.exp(max(-700.0, min(700.0, power))) for power in powers]
+    assert list(found[:-2]) == pytest.approx(expected, rel=1e-12)
+    assert list(found[-2:]) == [None, None]
+
+
+def test_a_formula_of_the_hosts_gives_hearts_from_its_first_point_on(
+    database: Database, people: Callable[..., list[int]]
+) -> None:
+    people(Past())
+    for score, count in ((0, 0), (0.01, 1), (5, 1), (20, 1), (20.01, 2), (100, 5)):
+        compute(database, formula=checked_formula(lambda _parts, score=score: score))
+        (row,) = hearts(database).values()
+        assert (row.score, row.hearts) == (score, count)
 
 
 def test_nothing_and_less_than_nothing_are_zero(

@@ -4,11 +4,11 @@ The code blocks of a page, in order, are somebody who follows it:
 
 - ``python``: the next part of the file ``app.py``;
 - ``python`` after ``<!-- in a shell -->``: typed into ``flask shell``, with the app so far;
-- ``python`` after ``<!-- file: test_it.py -->``: that file;
+- ``python`` or ``text`` after ``<!-- file: test_it.py -->``: that file;
 - ``console``: each line after ``$`` is run, and what follows it is what it prints (``...``
   stands for anything). ``flask run`` is left to run, the paths in
   ``<!-- meanwhile: /one /two -->`` before the block are opened, and it is stopped;
-- ``text``: not run. No other language may be used.
+- other ``text``: not run. No other language may be used.
 
 A page with ``<!-- begins as: quickstart.md, after: flask engage sync -->`` goes on from that
 page's ``app.py``, on which that command has been run.

@@ -36,11 +36,13 @@ LEFT_OUT = {
     "gunicorn": "is run, with workers that are killed, by tests of its own",
 }
 
+#: With what is there in `flask shell`, and nothing else.
 SHELL = """
 import pathlib, app
 with app.app.app_context():
     source = pathlib.Path("typed.py").read_text()
-    exec(compile(source, "typed.py", "exec"), vars(app))
+    there = {"__name__": "__main__", **app.app.make_shell_context()}
+    exec(compile(source, "typed.py", "exec"), there)
 """
 
 
@@ -77,8 +79,10 @@ def test_a_page_works_as_written(page: Path, tmp_path: Path, starter: Starter) -
                 (tmp_path / "shell.py").write_text(SHELL)
                 run("shell")
                 changed = False
-            elif block.language == "python" and block.marker.startswith("file: "):
-                (tmp_path / block.marker.removeprefix("file: ")).write_text(block.text)
+            elif block.marker.startswith("file: "):
+                file = tmp_path / block.marker.removeprefix("file: ")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(block.text)
             elif block.language == "python":
                 app.write_text(app.read_text() + "\n" + block.text)
                 changed = True

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from flask_engage.segments import in_bulk
-from flask_engage.segments.in_bulk import Span, erase_part, tag_part, undo_part, untag_part
+from flask_engage.segments.in_bulk import (
+    Part,
+    Span,
+    erase_part,
+    is_undone,
+    tag_part,
+    undo_part,
+    untag_part,
+)
 from flask_engage.segments.people import newest_id
 from flask_engage.segments.words import everyone, person
 from flask_engage.store import tag
@@ -19,6 +29,7 @@ from flask_engage.store.event import EventRow
 from flask_engage.store.operator import AuditRow, write_audit
 from flask_engage.store.person import PersonRow, PersonTagRow, TombstoneRow
 from flask_engage.store.person_write import tombstone_of
+from flask_engage.store.segment_member import SegmentChangeRow
 from flask_engage.store.tag import tag_people
 from tests.segments._world import NOW, Somebody, add_people
 
@@ -29,6 +40,8 @@ if TYPE_CHECKING:
     from flask_engage.store.engine import Database
 
 LATER = NOW + timedelta(hours=1)
+UNDONE = NOW + timedelta(hours=2)
+MINUTE = timedelta(minutes=1)
 WHOLE = 2**62
 
 
@@ -147,13 +160,132 @@ def test_undoing_the_taking_off_gives_it_back_to_those_who_had_it(
     while True:  # one batch a part
         span = Span(position, WHOLE, -1.0)
         undone = undo_part(
-            database, "w", "beta", NOW, LATER, _noting("undo w"), span, was_put=False
+            database, "w", "beta", LATER, LATER, _noting("undo w"), span, was_put=False
         )
         position, parts = undone.position, parts + 1
         if undone.is_done:
             break
     assert parts == 3
     assert _tagged(database) == set(ids[2:5])
+
+
+def _undo(
+    database: Database, work: str, begun: datetime, *, was_put: bool, note: Any = None
+) -> Part:
+    """Take all of a work back."""
+    note = note or _noting(f"undo {work}")
+    span = Span(0, WHOLE)
+    return undo_part(database, work, "beta", begun, UNDONE, note, span, was_put=was_put)
+
+
+def test_what_was_undone_is_not_undone_again(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    with database.write() as session:
+        tag_people(session, ids, "beta", NOW)
+    untag_part(database, people_of(), "beta", LATER, _noting("off"), Span(0, WHOLE))
+    assert not is_undone(database, "off", LATER)
+    first = _undo(database, "off", LATER, was_put=False)
+    assert (first.seen, first.changed, first.already) == (7, 7, 0)
+    assert is_undone(database, "off", LATER)
+    with database.write() as session:
+        tag.untag_people(session, ids[:4], "beta", UNDONE)  # by somebody who means it
+    again = _undo(database, "off", LATER, was_put=False)
+    assert (again.seen, again.changed, again.already, again.is_done) == (7, 0, 7, True)
+    assert _tagged(database) == set(ids[4:])
+    assert _noted(database, "undo off") == [ids[:3], ids[3:6], ids[6:]]
+
+
+def test_a_tag_that_was_undone_and_put_anew_stays(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    tag_part(database, people_of(), "beta", LATER, _noting("one"), Span(0, WHOLE))
+    assert _undo(database, "one", LATER, was_put=True).changed == 7
+    # Of the same moment, so that nothing but the first undo tells the two apart.
+    tag_part(database, people_of(), "beta", LATER, _noting("two"), Span(0, WHOLE))
+    again = _undo(database, "one", LATER, was_put=True)
+    assert (again.changed, again.already) == (0, 7)
+    assert _tagged(database) == set(ids)
+    assert _undo(database, "two", LATER, was_put=True).changed == 7
+    assert _tagged(database) == set()
+
+
+def test_a_tag_is_undone_after_its_taking_off_was(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    tag_part(database, people_of(), "beta", NOW, _noting("on"), Span(0, WHOLE))
+    before = _history(database)
+    untag_part(database, people_of(), "beta", LATER, _noting("off"), Span(0, WHOLE))
+    assert _undo(database, "off", LATER, was_put=False).changed == 7
+    assert _history(database) == before, "it is not as if nothing had happened"
+    assert _undo(database, "on", NOW, was_put=True).changed == 7
+    assert _tagged(database) == set()
+
+
+def test_what_was_undone_first_is_not_given_back_by_what_is_undone_second(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    with database.write() as session:
+        tag_people(session, ids[:2], "beta", NOW - timedelta(days=500))
+    tag_part(database, people_of(), "beta", NOW, _noting("on"), Span(0, WHOLE))
+    untag_part(database, people_of(), "beta", LATER, _noting("off"), Span(0, WHOLE))
+    assert _undo(database, "on", NOW, was_put=True).changed == 0
+    with database.write() as session:
+        # Of long ago it isn't kept for ever since when they had it.
+        session.execute(delete(SegmentChangeRow).where(SegmentChangeRow.at < NOW))
+    assert _undo(database, "off", LATER, was_put=False).changed == 2
+    assert _tagged(database) == set(ids[:2])
+
+
+def test_what_others_did_since_is_not_undone(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    with database.write() as session:
+        tag_people(session, ids, "beta", NOW)
+    untag_part(database, people_of(), "beta", LATER, _noting("off"), Span(0, WHOLE))
+    with database.write() as session:
+        tag_people(session, ids[:4], "beta", LATER + MINUTE)
+        tag.untag_people(session, ids[:2], "beta", LATER + 2 * MINUTE)
+    assert _undo(database, "off", LATER, was_put=False).changed == 3
+    assert _tagged(database) == set(ids[2:])
+
+
+def test_who_was_tagged_by_a_clock_ahead_of_ours_is_untagged_and_given_back(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    with database.write() as session:
+        tag_people(session, ids[:1], "beta", LATER + MINUTE)
+    before = _history(database)
+    assert untag_part(database, people_of(), "beta", LATER, _noting("w"), Span(0, WHOLE)).changed
+    assert _undo(database, "w", LATER, was_put=False).changed == 1
+    assert _history(database) == before
+
+
+def test_two_that_undo_at_once_undo_each_batch_once(
+    database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    with database.write() as session:
+        tag_people(session, ids, "beta", NOW)
+    untag_part(database, people_of(), "beta", LATER, _noting("off"), Span(0, WHOLE))
+    together = threading.Barrier(4)
+
+    def undo() -> Part:
+        together.wait(20)
+        return _undo(database, "off", LATER, was_put=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        parts = [one.result() for one in [pool.submit(undo) for _ in range(4)]]
+    assert sum(part.changed for part in parts) == 7
+    assert [part.changed + part.already for part in parts] == [7] * 4
+    assert len(_noted(database, "undo off")) == 3
+
+
+def _history(database: Database) -> set[tuple[object, ...]]:
+    """Return who has the tag since when, and who had it."""
+    with database.read() as session:
+        has = session.execute(select(PersonTagRow.person_id, PersonTagRow.created_at))
+        had = session.execute(select(SegmentChangeRow.person_id, SegmentChangeRow.at))
+        return {("has", *row) for row in has} | {("had", *row) for row in had}
 
 
 def test_a_batch_that_can_not_be_written_down_is_not_done(
@@ -235,7 +367,7 @@ def test_who_got_the_id_of_somebody_erased_has_no_part_in_what_began_before(
         # As SQLite does by itself, where the highest id is free again.
         session.execute(update(PersonRow).where(PersonRow.id == new).values(id=ids[6]))
     undone = undo_part(
-        database, "w", "beta", NOW, LATER, _noting("undo w"), Span(0, WHOLE), was_put=False
+        database, "w", "beta", LATER, LATER, _noting("undo w"), Span(0, WHOLE), was_put=False
     )
     assert undone.is_done
     assert _tagged(database) == set(ids[:6])

@@ -1,0 +1,68 @@
+"""What we know of somebody by what the host says, and whom we ask the host about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_engage import Engage, Identity
+from flask_engage._state import state_of
+from tests.capture._requests import people
+
+
+@pytest.fixture
+def bare(engage: Engage, tmp_path: Path) -> Any:
+    """An app that knows of no Flask-Login."""
+    app = Flask("bare", static_folder=str(tmp_path))
+    app.config.update(SECRET_KEY="a secret of sixteen bytes", TESTING=True)
+    app.config.update(ENGAGE_JOURNAL_DIR=str(tmp_path / "journal"))
+    app.add_url_rule("/", "page", lambda: "page")
+    engage.init_app(app, f"sqlite:///{tmp_path / 'e.sqlite3'}")
+    yield app
+    state_of(app).ready.database().dispose()
+
+
+@pytest.mark.parametrize(
+    "signed_up_at",
+    [
+        datetime(2026, 3, 1, 8, 30),  # noqa: DTZ001  (as many hosts keep it)
+        datetime(2026, 3, 1, 8, 30, tzinfo=UTC),
+        datetime(2026, 3, 1, 5, 30, tzinfo=timezone(timedelta(hours=-3))),
+    ],
+)
+def test_a_time_of_the_hosts_without_a_zone_is_taken_for_utc(
+    bare: Flask, engage: Engage, signed_up_at: datetime
+) -> None:
+    engage.load_user(lambda: Identity("7", signed_up_at=signed_up_at))
+    bare.test_client(use_cookies=False).get("/", headers={"Cookie": "token=7"})
+    found = [("7", datetime(2026, 3, 1, 8, 30, tzinfo=UTC))]
+    assert people(bare, "user_id", "signed_up_at") == found
+
+
+def test_the_hosts_own_login_is_asked_once_on_each_request_that_may_count(
+    bare: Flask, engage: Engage, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def load_user() -> None:
+        asked.append("once more")
+
+    engage.load_user(load_user)
+    (tmp_path / "style.css").write_text("")
+    client = bare.test_client()
+    client.get("/")  # without any cookie
+    assert len(asked) == 1
+    for path, headers in (
+        ("/static/style.css", {}),
+        ("/missing", {}),
+        ("/", {"Sec-Purpose": "prefetch"}),
+        ("/", {"User-Agent": "curl/8.5.0"}),
+    ):
+        client.get(path, headers=headers)
+    client.head("/")
+    assert len(asked) == 1
+    assert people(bare) == []
