@@ -23,8 +23,10 @@ def seen_words(heart: Heart) -> str:
     if away:
         seen = ngettext("Seen %(n)s day ago", "Seen %(n)s days ago", away) % {"n": number(away)}
     if coming.gap is not None:
-        often = _("used to be here %(often)s") if _is_over(away, coming.gap) else _(
-            "usually here %(often)s"
+        often = (
+            _("used to be here %(often)s")
+            if _is_over(away, coming.gap)
+            else _("usually here %(often)s")
         )
         return f"{seen}; {often % {'often': _every(coming.gap)}}"
     if not coming.days:

@@ -64,9 +64,7 @@ def heart_of(session: Session, person_id: int) -> Heart | None:
     points = {} if norms.own_formula else _whole({n: getattr(row, n) for n in WHOLE}, total)
     capped = row.hearts is not None and row.hearts < ceil(total / 20)
     since = norms.at.date() - timedelta(days=HABIT_DAYS)
-    return Heart(
-        row, norms, points, total, capped, _coming(active_days(session, person_id, since))
-    )
+    return Heart(row, norms, points, total, capped, _coming(active_days(session, person_id, since)))
 
 
 def _coming(days: list[date]) -> Coming:

@@ -271,8 +271,8 @@ def test_a_deep_filter_fits_the_screen_and_keeps_the_rules_of_access(
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         problems.append("wider than the window with a form")
     small = page.evaluate(
-        "[...document.querySelectorAll('.chip-acts > a, .group .btn, .beside summary, .tests summary,"
-        " .written summary, .pick-part')]"
+        "[...document.querySelectorAll('.chip-acts > a, .group .btn, .beside summary,"
+        " .tests summary, .written summary, .pick-part')]"
         ".filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24)"
         ".map(e => e.outerHTML.slice(0, 100))"
     )

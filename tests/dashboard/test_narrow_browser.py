@@ -33,7 +33,8 @@ PAGES = (
 )
 
 VALUES = {
-    "notes from sales": "She asked for a longer trial, and for a call before the team is back. " * 3,
+    "notes from sales": "She asked for a longer trial, and for a call before the team is back. "
+    * 3,
     "token": "a1b2c3" * 60,
     "ملاحظة": "هذا نص طويل باللغة العربية يصف ما تريده الزبونة من المنتج في الأشهر القادمة",
     "言語": "日本語の長い文章がここにあり空白なしで続いていくので" * 3,

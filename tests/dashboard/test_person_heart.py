@@ -82,9 +82,7 @@ def _reason(
             ActiveDayRow(person_id=whose, day=today - timedelta(days=back)) for back in days
         )
         seen = clock.now - timedelta(days=min(days)) if days else None
-        session.execute(
-            update(PersonRow).where(PersonRow.id == whose).values(last_seen_at=seen)
-        )
+        session.execute(update(PersonRow).where(PersonRow.id == whose).values(last_seen_at=seen))
     with town.app.app_context():
         town.engage.refresh("relationship")
     return unescape(operator.get(address(town)).text)
