@@ -112,7 +112,7 @@ def _listed(state: EngageState, wanted: Filter) -> Response:
     return page(
         "people.html",
         message_filter=text or filter_text(everyone),
-        matching=count if not search else None,
+        matching=count,
         segment_now=segment_now,
         trend=_trend_of(state, segment_now),
         spark=spark_of,

@@ -141,6 +141,39 @@ def test_people_are_chosen_across_pages_and_searches_and_written_to(
 
 
 @WIDTHS
+def test_while_one_searches_the_page_speaks_of_those_found(
+    width: int, many: Town, make_desk: MakeDesk
+) -> None:
+    desk = make_desk(viewport={"width": width, "height": 900})
+    page = desk.open("/engage/people")
+    says, main = page.locator(".says").first, page.locator(".head .btn-main:visible")
+    expect(says).to_have_text(re.compile(r"^Everyone – 76 people$"), use_inner_text=True)
+    expect(main).to_have_text("Message everyone")
+    page.locator("#q").fill("reader 01")
+    expect(says).to_have_text("Found by “reader 01” – 11 people", use_inner_text=True)
+    expect(main).to_have_text("Message all 11 found")
+    assert problems(desk, "found") == []
+    page.locator("#q").fill("zzz")
+    expect(says).to_have_text("Found by “zzz” – 0 people", use_inner_text=True)
+    expect(main).to_have_count(0)
+    page.locator("#q").fill("reader")
+    expect(says).to_have_text("Found by “reader” – 60 people", use_inner_text=True)
+    expect(main).to_have_text("Message all 60 found")
+    main.click()
+    page.wait_for_url(re.compile("/people/bulk|/messages/new"))
+    expect(page.get_by_text("60 people").first).to_be_visible()
+    page.goto(f"{desk.url}/engage/people?q=reader")
+    page.locator("#q").fill("")
+    expect(says).to_have_text("Everyone – 76 people", use_inner_text=True)
+    expect(main).to_have_text("Message everyone")
+    wanted = quote(json.dumps((person.email.is_set()).to_json()))
+    desk.open(f"/engage/people?filter={wanted}&q=reader 00")
+    expect(says).to_contain_text("whose email is known, found by “reader 00” – 10 people")
+    expect(main).to_have_text("Message all 10 found")
+    assert [text for text in desk.complaints if "Failed to load resource" not in text] == []
+
+
+@WIDTHS
 def test_those_chosen_whom_one_does_not_see_are_told_of_and_can_be_left_out(
     width: int, many: Town, make_desk: MakeDesk
 ) -> None:
@@ -180,7 +213,7 @@ def test_all_that_match_are_tagged_by_mouse_and_it_is_undone(
     page = desk.open("/engage/people")
     page.locator("#q").fill("reader")
     expect(page.locator("[data-found]")).to_have_text("60 people")
-    whole = page.get_by_role("checkbox", name="All 60 that match")
+    whole = page.get_by_role("checkbox", name="All 60 found")
     expect(whole).to_be_hidden()
     page.get_by_role("checkbox", name="Choose all on this page").check()
     expect(bar(page)).to_contain_text("50 chosen")

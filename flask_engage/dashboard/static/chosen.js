@@ -67,12 +67,13 @@ export function setUpChoice(list) {
     }
     const others = chosen.size - here.filter((box) => chosen.has(box.value)).length;
     const some = all.checked ? count : chosen.size;
-    said.textContent = some === null ? words.whole : fill(words.chosen, number(some));
+    const [everybody, counted] = value("q") ? [words.wholeFound, words.allFound] : [words.whole, words.all];
+    said.textContent = some === null ? everybody : fill(words.chosen, number(some));
     const more = Boolean(list.querySelector(".pager a"));
     unseen.hidden = all.checked || others === 0;
     beyond.textContent = unseen.hidden ? "" : fill(more ? words.beyond : words.outside, number(others));
     whole.hidden = !(all.checked || more && here.length > 0 && ticked === here.length);
-    whole.lastElementChild.textContent = count === null ? words.whole : fill(words.all, number(count));
+    whole.lastElementChild.textContent = count === null ? everybody : fill(counted, number(count));
     bar.classList.toggle("is-on", all.checked || chosen.size > 0);
     document.body.classList.toggle("has-chosen", all.checked || chosen.size > 0);
     carried.value = [...chosen].filter((id) => !here.some((box) => box.value === id)).join(" ");
