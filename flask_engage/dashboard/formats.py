@@ -108,7 +108,8 @@ def _unit(span: timedelta) -> str:
     if days < _MONTH:
         return ngettext("%(n)s day", "%(n)s days", days) % {"n": days}
     if days < _YEAR:
-        months = days * 12 // 365
+        # 60 days are a little less than two twelfths of a year: after 59 days comes no month.
+        months = max(2, days * 12 // 365)
         return ngettext("%(n)s month", "%(n)s months", months) % {"n": months}
     years = days // 365
     return ngettext("%(n)s year", "%(n)s years", years) % {"n": years}

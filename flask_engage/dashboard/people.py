@@ -115,7 +115,7 @@ def _listed(state: EngageState, wanted: Filter) -> Response:
     return page(
         "people.html",
         message_filter=text or filter_text(everyone),
-        matching=count if not search else None,
+        matching=count,
         segment_now=segment_now,
         rule_now=_rule_of(state, wanted),
         trend=_trend_of(state, segment_now),

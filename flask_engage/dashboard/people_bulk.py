@@ -2,7 +2,8 @@
 
 Each action is a form of the list. It is answered with a question (a page, or a part that the
 script shows over the list), whose form does it; what takes longer than a moment goes on from a
-page that says how far it is.
+page that says how far it is. With ``check`` such a form only asks whether it is filled in rightly:
+so the script learns of a mistake without leaving the list.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .people_choice import (
     read_choice,
     way_back,
 )
+from .people_elsewhere import elsewhere_of
 from .people_work import DELETE, TAG, UNDO, UNTAG, Work
 
 _COUNT_SECONDS = 5.0
@@ -82,6 +84,8 @@ def _tag(state: EngageState, action: str) -> AnyResponse:
         tag = checked_name(request.form.get("tag"), "a tag")
     except InvalidFilter as error:
         return _asked(state, action, choice, str(error))
+    if request.form.get("check"):
+        return AnyResponse(status=204)
     work = people_work.begin(state, action, choice, total=_count(state, choice).number, tag=tag)
     return _done(state, *people_work.go_on(state, work))
 
@@ -97,6 +101,8 @@ def _delete(state: EngageState, action: str) -> AnyResponse:
             "words": _to_type(count)
         }
         return _asked(state, action, choice, problem)
+    if request.form.get("check"):
+        return AnyResponse(status=204)
     work = people_work.begin(state, action, choice, total=count.number if count.is_exact else None)
     return _done(state, *people_work.go_on(state, work))
 
@@ -181,8 +187,9 @@ def _asked(state: EngageState, action: str, choice: Choice, problem: str = "") -
         whom=choice.fields(),
         back=way_back(request.form),
         list_address=list_address(way_back(request.form)),
+        elsewhere=elsewhere_of(state, choice, request.form),
         tags=tags,
-        typed=request.form.get("tag", ""),
+        typed=request.form.get("typed" if action == DELETE else "tag", ""),
         to_type=_to_type(count),
         work=None,
     )

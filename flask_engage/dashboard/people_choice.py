@@ -1,7 +1,8 @@
 """Whom an operator has chosen in the list: some by their ids, or all who match.
 
-A form says it in ``to`` (one each) and ``ids`` (many in one), or with ``all`` in the words of the
-list's address: a filter and a search. What is said of all is never turned into ids on the way.
+A form says it in ``to`` (one each, whom one sees) and ``ids`` (many in one; those of them whom one
+saw are in ``seen``), or with ``all`` in the words of the list's address: a filter and a search.
+What is said of all is never turned into ids on the way.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Choice:
     search: str = ""
     public_ids: tuple[str, ...] | None = None
     """Some by name; None: all whom the filter and the search find."""
+    beyond: tuple[str, ...] = ()
+    """Those of them who are not on the page of the list that is shown."""
 
     def people(self, state: EngageState, now: datetime | None = None) -> People:
         """Return them, as of a moment if one is given."""
@@ -71,7 +74,8 @@ class Choice:
     def fields(self) -> list[tuple[str, str]]:
         """Return the hidden fields that say the same in the next form."""
         if self.public_ids is not None:
-            return [("ids", " ".join(self.public_ids))]
+            seen = [one for one in self.public_ids if one not in set(self.beyond)]
+            return [("ids", " ".join(self.public_ids)), ("seen", " ".join(seen))]
         return [("all", "1")]
 
 
@@ -97,7 +101,8 @@ def read_choice(state: EngageState, form: MultiDict[str, str]) -> Choice:
     wrong = next((one for one in ids if not _ID.fullmatch(one)), None)
     if wrong is not None:
         raise InvalidFilter(f"to: {wrong!r:.40} is no id of a person; choose anew in the list.")
-    return Choice(public_ids=tuple(ids))
+    seen = {*form.getlist("to"), *form.get("seen", "").split()}
+    return Choice(public_ids=tuple(ids), beyond=tuple(one for one in ids if one not in seen))
 
 
 def message_address(choice: Choice) -> str:

@@ -19,6 +19,7 @@ from .language import gettext as _
 from .pages import page, to
 from .people_choice import list_address, read_choice, way_back
 from .people_columns import all_columns, chosen_keys
+from .people_elsewhere import elsewhere_of
 from .zones import today
 
 _KIND_WORDS = {"n": "number", "b": "boolean", "t": "date", "s": "text"}
@@ -55,6 +56,7 @@ def _answer(state: EngageState) -> AnyResponse:
             whom=choice.fields(),
             back=back,
             list_address=list_address(back),
+            elsewhere=elsewhere_of(state, choice, request.form),
             tags=[],
             typed="",
             to_type="",

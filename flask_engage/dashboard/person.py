@@ -31,6 +31,7 @@ from .calendar import WEEK_STARTS, habit_words, week_from, weekdays, year_drawin
 from .events import event_link
 from .language import gettext as _
 from .pages import page, to
+from .person_heart import fading_words, seen_words
 from .zones import days_zone, viewer_zone
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def shown(public_id: str, form: Wanted | None = None, status: int = 200) -> AnyR
         attributes=attributes,
         form=form,
         heart=heart,
+        seen_words=seen_words(heart) if heart else "",
+        fading_words=fading_words(heart) if heart else "",
         enriched=found,
         first=first,
         latest=latest,

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from math import ceil, floor
+from statistics import median
 
 from sqlalchemy.orm import Session
 
-from ..people.relationship_sql import WHOLE
+from ..people.relationship_sql import HABIT_DAYS, WHOLE
+from ..store.person_activity import active_days
 from ..store.relationship import Norms, RelationshipRow, kept_norms, relationship_of
+
+ENOUGH_DAYS = 5
+"""Active days from which something like a habit is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """How often somebody was here lately, from their own active days."""
+
+    days: int
+    """Active days of the last :data:`HABIT_DAYS`."""
+    gap: float | None
+    """Median of the days from one to the next; None if they are too few for a habit.
+
+    It is what was measured: the score's half-life is kept within bounds, and given to those
+    without a habit, too.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +45,7 @@ class Heart:
     """Of 100."""
     is_capped: bool
     """Whether an unsubscription or two dismissals keep it at two hearts."""
+    coming: Coming
 
     @property
     def days_since_seen(self) -> int | None:
@@ -43,7 +64,13 @@ def heart_of(session: Session, person_id: int) -> Heart | None:
     points = {} if norms.own_formula else _whole({n: getattr(row, n) for n in WHOLE}, total)
     # Who has none is not kept at two, but has no more points than everybody starts with.
     capped = row.hearts == 2 and total > 40
-    return Heart(row, norms, points, total, capped)
+    since = norms.at.date() - timedelta(days=HABIT_DAYS)
+    return Heart(row, norms, points, total, capped, _coming(active_days(session, person_id, since)))
+
+
+def _coming(days: list[date]) -> Coming:
+    gaps = [(day - former).days for former, day in pairwise(days)]
+    return Coming(len(days), median(gaps) if len(days) >= ENOUGH_DAYS else None)
 
 
 def _whole(parts: dict[str, float], total: int) -> dict[str, int]:

@@ -271,13 +271,33 @@ def test_a_deep_filter_fits_the_screen_and_keeps_the_rules_of_access(
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         problems.append("wider than the window with a form")
     small = page.evaluate(
-        "[...document.querySelectorAll('.chip > a, .group .btn, .beside summary, .tests summary,"
-        " .written summary, .pick-part')]"
+        "[...document.querySelectorAll('.chip-acts > a, .group .btn, .beside summary,"
+        " .tests summary, .written summary, .pick-part')]"
         ".filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24)"
         ".map(e => e.outerHTML.slice(0, 100))"
     )
     assert not problems + small, "\n".join(problems + small)
     assert _failures(desk) == []
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_on_a_small_screen_what_removes_a_condition_stays_at_its_end(
+    width: int, make_desk: Callable[..., Desk]
+) -> None:
+    desk = make_desk(viewport={"width": width, "height": 900})
+    page = desk.open(_address(DEEP))
+    _unfold(page)
+    astray = page.evaluate(
+        """() => [...document.querySelectorAll('.chip-acts, .group-acts')].flatMap((acts) => {
+          const box = acts.closest('.chip, .group-head').getBoundingClientRect();
+          const all = [...acts.children].map((one) => one.getBoundingClientRect());
+          const last = all.at(-1);
+          const isBroken = all.some((one) => Math.abs(one.top - last.top) > 2);
+          return isBroken || box.right - last.right > 2 ? [acts.parentElement.innerText] : [];
+        })"""
+    )
+    assert page.locator(".chip-acts:visible").count() > 3
+    assert astray == []
 
 
 def _unfold(page: Page) -> None:

@@ -283,3 +283,15 @@ def test_the_number_of_questions_does_not_grow_with_the_people(
     asked.clear()
     operator.get("/engage/people")
     assert len(asked) == few < 40
+
+
+def test_without_a_script_too_a_search_is_not_called_everyone(
+    town: Town, operator: FlaskClient
+) -> None:
+    text = operator.get("/engage/people?q=person1").text
+    shown = re.sub(r"<(\w+)[^>]* hidden[^>]*>.*?</\1>", "", text)
+    assert "Found by “<bdi data-search-words>person1</bdi>”" in shown
+    assert "Message all 7 found" in shown
+    assert "Message everyone" not in shown
+    assert "Everyone, found by “person1”" in shown  # the table's caption
+    assert '<input type="hidden" name="q" value="person1" data-search-value>' in shown

@@ -125,12 +125,12 @@ def test_people_are_chosen_across_pages_and_searches_and_written_to(
     page.get_by_role("link", name="Next").click()
     page.wait_for_url("**after=**")
     expect(bar(page)).to_contain_text("1 chosen")
-    expect(bar(page)).to_contain_text("1 on other pages")
+    expect(bar(page)).to_contain_text("1 of them not on this page")
     page.locator("tbody .check").first.check()
     page.locator("#q").fill("reader 003")
     page.get_by_role("checkbox", name="Choose Reader 003").check()
     expect(bar(page)).to_contain_text("3 chosen")
-    expect(bar(page)).to_contain_text("2 on other pages")
+    expect(bar(page)).to_contain_text("2 of them not in this list")
     bar(page).get_by_role("button", name="Message").click()
     page.wait_for_url("**/messages/new**")
     expect(page.get_by_text("3 people").first).to_be_visible()
@@ -140,6 +140,72 @@ def test_people_are_chosen_across_pages_and_searches_and_written_to(
     expect(bar(page)).to_be_hidden()
 
 
+@WIDTHS
+def test_while_one_searches_the_page_speaks_of_those_found(
+    width: int, many: Town, make_desk: MakeDesk
+) -> None:
+    desk = make_desk(viewport={"width": width, "height": 900})
+    page = desk.open("/engage/people")
+    says, main = page.locator(".says").first, page.locator(".head .btn-main:visible")
+    expect(says).to_have_text(re.compile(r"^Everyone – 76 people$"), use_inner_text=True)
+    expect(main).to_have_text("Message everyone")
+    page.locator("#q").fill("reader 01")
+    expect(says).to_have_text("Found by “reader 01” – 11 people", use_inner_text=True)
+    expect(main).to_have_text("Message all 11 found")
+    assert problems(desk, "found") == []
+    page.locator("#q").fill("zzz")
+    expect(says).to_have_text("Found by “zzz” – 0 people", use_inner_text=True)
+    expect(main).to_have_count(0)
+    page.locator("#q").fill("reader")
+    expect(says).to_have_text("Found by “reader” – 60 people", use_inner_text=True)
+    expect(main).to_have_text("Message all 60 found")
+    main.click()
+    page.wait_for_url(re.compile("/people/bulk|/messages/new"))
+    expect(page.get_by_text("60 people").first).to_be_visible()
+    page.goto(f"{desk.url}/engage/people?q=reader")
+    page.locator("#q").fill("")
+    expect(says).to_have_text("Everyone – 76 people", use_inner_text=True)
+    expect(main).to_have_text("Message everyone")
+    wanted = quote(json.dumps((person.email.is_set()).to_json()))
+    desk.open(f"/engage/people?filter={wanted}&q=reader 00")
+    expect(says).to_contain_text("whose email is known, found by “reader 00” – 10 people")
+    expect(main).to_have_text("Message all 10 found")
+    assert [text for text in desk.complaints if "Failed to load resource" not in text] == []
+
+
+@WIDTHS
+def test_those_chosen_whom_one_does_not_see_are_told_of_and_can_be_left_out(
+    width: int, many: Town, make_desk: MakeDesk
+) -> None:
+    desk = make_desk(viewport={"width": width, "height": 900})
+    page = desk.open("/engage/people")
+    page.get_by_role("checkbox", name="Choose Zoë").check()
+    page.get_by_role("checkbox", name="Choose Олена").check()
+    drop = bar(page).get_by_role("button", name="Leave them out")
+    expect(drop).to_be_hidden()
+    page.locator("#q").fill("reader 00")
+    page.get_by_role("checkbox", name="Choose Reader 003").check()
+    expect(bar(page)).to_contain_text("2 of them not in this list")
+    assert problems(desk, "chosen-elsewhere") == []
+    bar(page).get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete 3 people for good")
+    expect(dialog).to_contain_text("2 of the 3 chosen are not in the list that is shown.")
+    expect(dialog).to_contain_text("Zoë")
+    assert problems(desk, "delete-elsewhere") == []
+    # It is still told after a mistake.
+    dialog.get_by_label("Type “delete 3”").fill("no")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("Nobody was deleted")).to_be_visible()
+    expect(dialog).to_contain_text("2 of the 3 chosen are not in the list that is shown.")
+    page.keyboard.press("Escape")
+    drop.click()
+    expect(bar(page)).to_contain_text("1 chosen")
+    expect(drop).to_be_hidden()
+    bar(page).get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Delete 1 person for good")
+    expect(page.get_by_role("dialog")).not_to_contain_text("in the list that is shown")
+
+
 def test_all_that_match_are_tagged_by_mouse_and_it_is_undone(
     many: Town, make_desk: MakeDesk
 ) -> None:
@@ -147,7 +213,7 @@ def test_all_that_match_are_tagged_by_mouse_and_it_is_undone(
     page = desk.open("/engage/people")
     page.locator("#q").fill("reader")
     expect(page.locator("[data-found]")).to_have_text("60 people")
-    whole = page.get_by_role("checkbox", name="All 60 that match")
+    whole = page.get_by_role("checkbox", name="All 60 found")
     expect(whole).to_be_hidden()
     page.get_by_role("checkbox", name="Choose all on this page").check()
     expect(bar(page)).to_contain_text("50 chosen")
@@ -227,8 +293,23 @@ def test_deleting_by_keys_needs_the_words_typed(many: Town, make_desk: MakeDesk)
     expect(page.get_by_role("dialog").get_by_label("Type “delete 1”")).to_be_focused()
     page.keyboard.type("delete")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Nobody was deleted")).to_be_visible()
-    page.get_by_label("Type “delete 1”").fill("delete 1")
+    # It is told where it was typed, and one types on.
+    dialog = page.get_by_role("dialog")
+    field = dialog.get_by_label("Type “delete 1”")
+    expect(dialog.get_by_text("Nobody was deleted")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_value("delete")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    assert page.url.endswith("/engage/people?q=reader%2000"), page.url
+    page.keyboard.type(" 2")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value("delete 2")
+    expect(field).to_be_focused()
+    expect(dialog.get_by_role("button", name="Delete for good")).not_to_have_attribute(
+        "aria-busy", "true"
+    )
+    page.keyboard.press("Backspace")
+    page.keyboard.type("1")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="Deleted 1 person.")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(9)

@@ -102,6 +102,48 @@ def test_some_are_tagged_and_untagged_by_one_click_after_it(
     assert _audit(town)[-2:] == [("tag people", 3), ("undo tag people", 3)]
 
 
+@pytest.mark.parametrize("address", [BULK, DELETE, EXPORT])
+def test_of_the_chosen_it_is_told_who_is_not_seen(address: str, town: Town, send: Send) -> None:
+    action = {BULK: "tag", DELETE: "delete", EXPORT: "export"}[address]
+    seen = [town.public_id(place) for place in (0, 3)]
+    # Of the others person1 is on another page of what is shown, and person9 is nowhere in it.
+    others = [town.public_id(place) for place in (1, 9)]
+
+    def asked(**form: Any) -> str:
+        answer = send(address, action=action, part="1", **form)
+        return " ".join(html.unescape(re.sub("<[^>]+>", "", answer.text)).split())
+
+    assert " chosen are not " not in asked(to=seen)
+    text = asked(to=seen, ids=" ".join(others))
+    assert "2 of the 4 chosen are not on this page." in text
+    assert _town.NAMES[1] in text
+    wanted = json.dumps((person.email != "person9@example.com").to_json())
+    text = asked(to=seen, ids=" ".join(others), filter=wanted)
+    assert "2 of the 4 chosen are not on this page, and 1 of those not in the list" in text
+    text = asked(to=seen, ids=" ".join(others), q="person3")
+    assert "2 of the 4 chosen are not in the list that is shown." in text
+    # The form that does it, and one that was filled in wrongly, say the same.
+    kept = {"ids": " ".join(seen + others), "seen": " ".join(seen), "q": "person3"}
+    assert "2 of the 4 chosen are not in the list" in asked(**kept)
+    many = " ".join(town.public_id(place) for place in range(4, 14))
+    assert "and 5 more" in asked(to=seen, ids=many, q="person3")
+
+
+def test_a_form_that_only_asks_whether_it_is_right_does_nothing(town: Town, send: Send) -> None:
+    some = {"ids": town.public_id(2), "sure": "1", "check": "1", "part": "1"}
+    wrong = send(DELETE, action="delete", typed="delete 2", **some)
+    assert wrong.status_code == 400
+    assert "Nobody was deleted" in wrong.text
+    assert _field(wrong, "typed") == "delete 2"
+    assert "<!doctype" not in wrong.text.lower()
+    assert send(DELETE, action="delete", typed="delete 1", **some).status_code == 204
+    assert send(BULK, action="tag", tag="x", **some).status_code == 204
+    assert send(BULK, action="tag", tag=" ", **some).status_code == 400
+    assert _living(town) == len(town.ids)
+    assert _tagged(town, "x") == 0
+    assert _audit(town) == []
+
+
 def test_all_that_match_are_tagged_by_filter_and_search_and_nobody_else(
     town: Town, operator: FlaskClient, send: Send
 ) -> None:

@@ -211,7 +211,7 @@ def test_all_that_match_are_tagged_and_deleted_without_a_script(
     desk = make_desk(viewport={"width": 1280, "height": 900}, java_script_enabled=False)
     page = desk.open("/engage/people?q=reader")
     page.locator("tbody .check").first.check()
-    bar(page).get_by_label("All that match").check()
+    bar(page).get_by_label("All found").check()
     bar(page).get_by_role("button", name="Tag", exact=True).click()
     page.get_by_label("Tag", exact=True).fill("plain")
     page.get_by_role("main").get_by_role("button", name="Tag").click()

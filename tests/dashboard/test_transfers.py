@@ -198,6 +198,7 @@ def test_mistakes_in_the_columns_are_told_beside_them(
         (b"PK\x03\x04../../x", "Unpack it, or save it as CSV"),
         (b"user_id\n", "a heading and no rows"),
         (b"name\nZo\xeb\n", "not in UTF-8"),
+        (b'[{"user_id": "1"}]', "one JSON array"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_what_to_do(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from flask_engage.people.transfer import exporting, importing
 from flask_engage.people.transfer.importing import begin_import, run_import
 from flask_engage.people.transfer.mapping import guess, read_record
 from flask_engage.people.transfer.reading import BadFile, Record, records, survey
+from flask_engage.people.transfer.report import report
 from flask_engage.people.transfer.trial import preview
 from flask_engage.segments.compile import CompileContext
 from flask_engage.segments.people import People
@@ -171,6 +174,11 @@ def test_dialects_and_encodings_are_recognised(
         (b'user_id,name\n1,"=1\n' + b"x" * 2_000_000, "quotation mark"),
         (b"x" * 3_000_000, "more than"),
         (b"a,a\n1,2\n", "twice"),
+        (b'[{"user_id": "1"},\n {"user_id": "2"}]\n', "JSON array.*JSON Lines: one object"),
+        (codecs.BOM_UTF8 + b'\n [\n  {"user_id": "1"}\n]', "JSON array"),
+        (b'["user_id", "name"]\n["1", "Ada"]\n', "JSON array"),
+        (b"[]", "JSON array"),
+        (b"[", "JSON array"),
     ],
 )
 def test_what_is_no_file_of_people_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
@@ -178,6 +186,21 @@ def test_what_is_no_file_of_people_is_refused(tmp_path: Path, content: bytes, sa
     with pytest.raises(BadFile, match=said):
         for _ in records(path, survey(path)):
             pass
+
+
+def test_headings_in_brackets_are_headings(database: Database, tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", "[user_id],[name]\n1,Ada\n")
+    done = run(database, path, {"[user_id]": "user_id", "[name]": "name"})
+    assert (done.created, done.refused) == (1, 0)
+
+
+def test_a_report_has_no_column_for_what_is_wrong_with_a_whole_row(
+    database: Database, tmp_path: Path
+) -> None:
+    done = run(database, written(tmp_path / "x.csv", "user_id,email\n1,a@b.org,x\n2,=nobody\n"))
+    assert done.refused == 2
+    rows = list(csv.reader(io.StringIO("".join(report(database, done.id)), newline="")))
+    assert [row[:2] for row in rows] == [["row", "column"], ["1", ""], ["2", "email"]]
 
 
 @pytest.mark.parametrize("line", ["[" * 100_000, '{"a":', "1", '"x"', '{"a": "\\ud800"}', "{" * 9])
@@ -191,9 +214,6 @@ def test_hostile_json_lines_cost_one_row_each(
 
 
 def test_hostile_values_are_literal_or_refused(database: Database, tmp_path: Path) -> None:
-    import csv
-    import io
-
     out = io.StringIO(newline="")
     csv.writer(out).writerows(
         [["user_id", "name"], *([f"h{n}", name] for n, name in enumerate(HOSTILE))]

@@ -42,10 +42,37 @@ export function setUpAsking(list) {
     if (form.dataset.sent) event.preventDefault();
     else if (form.dataset.asked === "export") setTimeout(() => dialog.close()); // a file comes, the page stays
     else {
-      form.dataset.sent = "yes";
       if (event.submitter) event.submitter.setAttribute("aria-busy", "true");
+      form.dataset.sent = "yes";
+      if (form.dataset.checked) return;
+      event.preventDefault();
+      check(form, event.submitter);
     }
   });
+
+  // What was typed wrongly is told in the dialog; only what can be done leaves the page.
+  async function check(form, button) {
+    const body = new URLSearchParams(new FormData(form, button));
+    body.set("part", "1");
+    body.set("check", "1");
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body, credentials: "same-origin" }).catch(() => null);
+    const text = answer && answer.status === 400 ? await answer.text().catch(() => "") : "";
+    if (!form.isConnected || !dialog.open) return; // it was closed meanwhile
+    delete form.dataset.sent;
+    if (text && !/<!doctype/i.test(text)) {
+      show(text);
+      return;
+    }
+    form.dataset.checked = "yes"; // if anything else is wrong, the page itself says what
+    form.requestSubmit(button);
+  }
+
+  function show(text) {
+    dialog.replaceChildren(document.createRange().createContextualFragment(text));
+    const field = dialog.querySelector("[aria-invalid]");
+    if (field) field.focus();
+    if (field) field.setSelectionRange(field.value.length, field.value.length);
+  }
   addEventListener("pageshow", () => dialog.close());
 }
 

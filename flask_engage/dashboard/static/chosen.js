@@ -10,6 +10,7 @@ export function setUpChoice(list) {
   const most = Number(list.dataset.most);
   const said = bar.querySelector("[data-chosen]");
   const beyond = bar.querySelector("[data-beyond]");
+  const unseen = bar.querySelector("[data-beyond-told]");
   const whole = bar.querySelector("[data-whole]");
   const all = whole.querySelector("input");
   const carried = list.querySelector("[data-ids]");
@@ -66,11 +67,13 @@ export function setUpChoice(list) {
     }
     const others = chosen.size - here.filter((box) => chosen.has(box.value)).length;
     const some = all.checked ? count : chosen.size;
-    said.textContent = some === null ? words.whole : fill(words.chosen, number(some));
-    beyond.textContent = !all.checked && others > 0 ? fill(words.beyond, number(others)) : "";
+    const [everybody, counted] = value("q") ? [words.wholeFound, words.allFound] : [words.whole, words.all];
+    said.textContent = some === null ? everybody : fill(words.chosen, number(some));
     const more = Boolean(list.querySelector(".pager a"));
+    unseen.hidden = all.checked || others === 0;
+    beyond.textContent = unseen.hidden ? "" : fill(more ? words.beyond : words.outside, number(others));
     whole.hidden = !(all.checked || more && here.length > 0 && ticked === here.length);
-    whole.lastElementChild.textContent = count === null ? words.whole : fill(words.all, number(count));
+    whole.lastElementChild.textContent = count === null ? everybody : fill(counted, number(count));
     bar.classList.toggle("is-on", all.checked || chosen.size > 0);
     document.body.classList.toggle("has-chosen", all.checked || chosen.size > 0);
     carried.value = [...chosen].filter((id) => !here.some((box) => box.value === id)).join(" ");
@@ -137,6 +140,14 @@ export function setUpChoice(list) {
     nobody();
   });
   list.addEventListener("engage:nobody", nobody);
+  bar.querySelector("[data-drop-beyond]").addEventListener("click", () => {
+    const here = boxes().map((box) => box.value);
+    chosen = new Set([...chosen].filter((id) => here.includes(id)));
+    keep();
+    tell();
+    if (!chosen.size) list.querySelector("[data-all]").focus();
+    else bar.querySelector(".btn-main").focus();
+  });
   list.addEventListener("engage:list", () => {
     count = null;
     last = null;

@@ -44,6 +44,7 @@ async function setUpCounts() {
   const searched = Boolean(part.dataset.query);
   if (found) found.textContent = searched ? part.dataset.count : "";
   const matching = [...document.querySelectorAll("[data-matching], [data-message-all]")];
+  speakOf(part);
   if (!part.dataset.countFrom) {
     part.dispatchEvent(new CustomEvent("engage:count", { bubbles: true, detail: null }));
     return;
@@ -51,11 +52,40 @@ async function setUpCounts() {
   const count = await asked(part.dataset.countFrom).catch(() => null);
   if (number !== newest) return;
   for (const place of matching) {
-    if (place.dataset.messageAll === undefined) place.textContent = count ? count.matching : "–";
+    if (place.dataset.messageAll === undefined) place.textContent = !count ? "–" : searched ? count.found : count.matching;
     else if (count && count.short) place.textContent = place.dataset.messageAll.replace("{n}", count.short);
   }
   if (count && found && searched) found.textContent = count.found;
+  if (count && searched) nameFound(count.exact);
   part.dispatchEvent(new CustomEvent("engage:count", { bubbles: true, detail: count }));
+}
+
+/* While one searches, the page speaks of those found: its sentence, and to whom one may write. */
+function speakOf(part) {
+  const query = part.dataset.query;
+  const isAnybody = Boolean(part.querySelector("tbody tr"));
+  for (const one of document.querySelectorAll("[data-if-searched]")) one.hidden = !query;
+  for (const one of document.querySelectorAll("[data-unless-searched]")) one.hidden = Boolean(query);
+  for (const one of document.querySelectorAll("[data-if-found]")) one.hidden = !(query && isAnybody);
+  for (const one of document.querySelectorAll("[data-search-words]")) one.textContent = query;
+  for (const one of document.querySelectorAll("[data-search-value]")) one.value = query;
+  const number = document.querySelector("[data-matching]");
+  if (number && (part.dataset.count || asksAnew)) number.textContent = part.dataset.count || "…";
+  asksAnew = true;
+  const button = document.querySelector("[data-message-found]");
+  if (button && !part.dataset.count) button.textContent = button.dataset.messageSome;
+}
+
+/* The page as it came has its number, or says that it counts; a list put into it has not. */
+let asksAnew = false;
+
+/* Those of a search are written to by name, which has its bounds. */
+function nameFound(count) {
+  const button = document.querySelector("[data-message-found]");
+  if (!button) return;
+  const most = Number(document.querySelector("[data-list]").dataset.most);
+  button.closest("form").hidden = !count || count > most;
+  if (count) button.textContent = button.dataset.messageFound.replace("{n}", count.toLocaleString("en"));
 }
 
 function setUpSegmentChoice() {

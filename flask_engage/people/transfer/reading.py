@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,8 @@ _CHUNK = 256 * 1024
 _LOOKED_AT = 64 * 1024
 _ROWS_LOOKED_AT = 100
 _NUL_SHARE = 10
+_ARRAY = re.compile(r"\s*\[\s*(?:[\[{\"\]]|\Z)")
+"""A JSON array; a heading of a CSV file may be in brackets, too: ``[id]``."""
 _DELIMITERS = (",", ";", "\t")
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -90,6 +93,11 @@ def survey(source: Source) -> Layout:
         start = text.read(_LOOKED_AT)
     if start.count("\0") * _NUL_SHARE > len(start):  # one in a cell costs that row alone
         raise BadFile("the file holds NUL characters: it is no text, or UTF-16 without a mark.")
+    if _ARRAY.match(start):
+        raise BadFile(
+            "the file is one JSON array (it begins with “[”). Save it as JSON Lines: one object "
+            "{…} a line, without the brackets around them and the commas between them."
+        )
     if start.lstrip().startswith("{"):
         layout = Layout("jsonl", encoding, "", (), size, digest.hexdigest())
         columns: dict[str, None] = {}

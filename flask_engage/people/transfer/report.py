@@ -35,7 +35,7 @@ def report_lines(problems: Iterable[RowProblem]) -> Iterator[str]:
     yield "row,column,problem,fix\r\n"
     for one in problems:
         buffer = io.StringIO(newline="")
-        csv.writer(buffer).writerow(
-            [one.number, *(text_cell(text) for text in (one.heading, one.problem, one.fix))]
-        )
+        # What is wrong with a whole row belongs to no column: that is no text, not the empty one.
+        said = (text_cell(text or None) for text in (one.heading, one.problem, one.fix))
+        csv.writer(buffer).writerow([one.number, *said])
         yield buffer.getvalue()
