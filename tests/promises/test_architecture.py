@@ -15,7 +15,10 @@ from tests.promises._source import PACKAGE, ROOT, Module, modules, where
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "settings errors signals types _clock _ending _fork _guard _language _state",
+        (
+            "settings _setting_checks errors signals types _clock _ending _fork _guard _language "
+            "_state"
+        ),
         "store",
         "capture",
         "people",
