@@ -39,6 +39,12 @@ class _Commands(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return self._found().get_command(ctx, cmd_name)
 
+    def invoke(self, ctx: click.Context) -> object:
+        from .cli import in_a_line
+
+        with in_a_line():
+            return super().invoke(ctx)
+
     def _found(self) -> click.Group:
         from .cli import group
 

@@ -207,11 +207,11 @@ class Engage(Registrations):
         """
         from ._custom_data import refresh_now
 
-        if name == "segments" and name not in self._registry.providers:
+        if name == "segments":
             from ._membership import measure_now
 
             return str(measure_now(self._state))
-        if name == "enrichment" and name not in self._registry.providers:
+        if name == "enrichment":
             from ._enrichment import enrich_now
 
             return enrich_now(self._state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sqlalchemy import ExceptionContext
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 #: PostgreSQL: serialisation, deadlock, lock not available; server going down or starting up.
@@ -80,6 +80,30 @@ def tell_no_values(context: ExceptionContext) -> None:
     else:
         return
     error.args = (f"({type(cause).__module__}.{type(cause).__name__}) {cause}",)
+
+
+_AWAY = "The database is away or locked"
+_AT_FAULT = re.compile(
+    "syntax error|no such (column|function)|no column|[Uu]nknown column|ambiguous"
+)
+"""SQLite and MariaDB call wrong SQL by the same name as a disk that is full."""
+
+
+def trouble_in_words(error: DBAPIError | PoolTimeout) -> str | None:
+    """Return in a sentence what is wrong with the database, and not with what we asked of it.
+
+    None if it is our SQL, or the host's: whoever wrote that needs to see where.
+    """
+    if not isinstance(error, DBAPIError):
+        return f"{_AWAY}: no connection was to be had in time."
+    said = " ".join(str(error.orig).split()) or type(error.orig).__name__
+    if is_missing_table(error):
+        return f"A table is missing; run 'flask engage upgrade' if it is one of ours: {said}"
+    if is_passing(error):
+        return f"{_AWAY}: {said}"
+    may_not = getattr(error.orig, "sqlstate", None) == "42501"
+    is_broken = type(error) in (OperationalError, DatabaseError) and not _AT_FAULT.search(said)
+    return f"The database refuses: {said}" if may_not or is_broken else None
 
 
 #: What the database raises at us, whichever of the three it is.
