@@ -38,6 +38,28 @@ def own_source(app: Flask, db: Any, settings: Settings) -> Engine | URL | str:
     return URL.create("sqlite", database=str(folder / "engage.sqlite3"))
 
 
+def require_usable(db: Any, user_model: Any) -> None:
+    """See to it that what a host gave us can be its database and its users; looks at no more.
+
+    :raises InvalidSettings: if it can't.
+    """
+    # By name: to ask an extension object for its engine needs an app.
+    if db is not None and not isinstance(db, (Engine, URL, str)) and "engine" not in dir(db):
+        raise _unusable(db)
+    if user_model is not None and not isinstance(user_model, type):
+        raise InvalidSettings(
+            f"user_model = {user_model!r:.100} can't be used; give the mapped class of your users, "
+            "as in user_model=User."
+        )
+
+
+def _unusable(db: Any) -> InvalidSettings:
+    return InvalidSettings(
+        f"db = {db!r:.100} can't be used; give a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite "
+        "object, a SQLAlchemy Engine or a URL."
+    )
+
+
 def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine | URL | str | None:
     """Return where the host keeps its data, or None if it never said.
 
@@ -57,10 +79,7 @@ def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine |
             return bind if isinstance(bind, Engine) else bind.engine
         engine = getattr(db, "engine", None)
     if not isinstance(engine, Engine):
-        raise InvalidSettings(
-            f"db = {db!r} can't be used; give a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite "
-            "object, a SQLAlchemy Engine or a URL."
-        )
+        raise _unusable(db)
     return engine
 
 

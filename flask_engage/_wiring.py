@@ -64,6 +64,7 @@ def attach(
 
     `load_user` and `operator` are this app's own, before those of the registry.
     """
+    _databases.require_usable(db, user_model)
     settings = Settings.from_config(app.config)
     made = _make_state(app, db, user_model, registry, settings, AppClock(clock))
     state = replace(made, own_load_user=load_user, own_operator=operator)
