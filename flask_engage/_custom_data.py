@@ -163,7 +163,29 @@ def _source(state: EngageState, database: Database, provider: _Provider) -> Sour
     if isinstance(provider, AttributeProvider):
         users = host_users(state, database)
         return FunctionSource(provider.name, provider.function, users, limits)
-    return QuerySource(provider.name, provider.function, engine, database, limits)
+    given = _given_by_others(state, database, provider)
+    return QuerySource(provider.name, provider.function, engine, database, limits, given=given)
+
+
+def _given_by_others(
+    state: EngageState, database: Database, query: QueryProvider
+) -> dict[str, str]:
+    """Return the attributes that are not for `query` to give, each with whose it is.
+
+    Those of functions, whose names are known, and of queries that were registered before it, as
+    far as these have run.
+    """
+    usable = _usable(state)
+    given = {
+        one.name: f"@engage.attribute({one.name!r})"
+        for one in usable
+        if isinstance(one, AttributeProvider)
+    }
+    before = [one.name for one in usable[: usable.index(query)] if isinstance(one, QueryProvider)]
+    with database.read() as session:
+        for row in provider_rows(session, before).values():
+            given |= dict.fromkeys(row.attributes or (), f"the query {row.name!r}")
+    return given
 
 
 def _usable(state: EngageState) -> list[_Provider]:
