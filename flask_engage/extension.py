@@ -248,9 +248,16 @@ class Engage(Registrations):
             raise InvalidFilter(f"a segment's name is a text that says something, not {name!r}.")
         if not isinstance(filter, Filter):
             raise InvalidFilter(f"segment {name!r} got {filter!r:.100}; give a filter.")
-        self._registry.segments[name] = filter
-        for app in self._apps:
-            _operations.check_filter(state_of(app), filter)
+        segments = self._registry.segments
+        before = dict(segments)
+        segments[name] = filter  # before it is checked: it may be in itself, by way of others
+        try:
+            for app in self._apps:
+                _operations.check_filter(state_of(app), filter)
+        except InvalidFilter:
+            segments.clear()
+            segments.update(before)
+            raise
         return filter
 
     def people(self, filter: Filter | None = None) -> People:
@@ -330,9 +337,9 @@ class Engage(Registrations):
         )
         if name in self._registry.rules:
             raise InvalidMessage(f"There is an auto_message {name!r} already; names are unique.")
-        self._registry.rules[name] = rule
         for app in self._apps:
             _operations.check_filter(state_of(app), to)
+        self._registry.rules[name] = rule
         return rule
 
     # --- running -----------------------------------------------------------------------------

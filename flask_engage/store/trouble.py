@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sqlalchemy import ExceptionContext
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 #: PostgreSQL: serialisation, deadlock, lock not available; server going down or starting up.
@@ -83,10 +83,14 @@ def tell_no_values(context: ExceptionContext) -> None:
 
 
 _AWAY = "The database is away or locked"
-_AT_FAULT = re.compile(
-    "syntax error|no such (column|function)|no column|[Uu]nknown column|ambiguous"
+#: SQLite's primary codes: no rights, read-only, the disk, a damaged file, full, can't be opened.
+_FILE_CODES = frozenset({3, 8, 10, 11, 13, 14, 23, 26})
+#: PostgreSQL: who may log in, which databases there are, resources, operators, the system.
+_SERVER_CLASSES = frozenset({"28", "3D", "53", "57", "58"})
+#: MySQL and MariaDB: who may do what, which databases there are, full, read-only, out of time.
+_SERVER_NUMBERS = frozenset(
+    {1021, 1044, 1045, 1049, 1114, 1142, 1143, 1227, 1290, 1698, 1836, 1969, 3024}
 )
-"""SQLite and MariaDB call wrong SQL by the same name as a disk that is full."""
 
 
 def trouble_in_words(error: DBAPIError | PoolTimeout) -> str | None:
@@ -101,9 +105,21 @@ def trouble_in_words(error: DBAPIError | PoolTimeout) -> str | None:
         return f"A table is missing; run 'flask engage upgrade' if it is one of ours: {said}"
     if is_passing(error):
         return f"{_AWAY}: {said}"
-    may_not = getattr(error.orig, "sqlstate", None) == "42501"
-    is_broken = type(error) in (OperationalError, DatabaseError) and not _AT_FAULT.search(said)
-    return f"The database refuses: {said}" if may_not or is_broken else None
+    return f"The database refuses: {said}" if _is_about_server(error.orig) else None
+
+
+def _is_about_server(cause: BaseException | None) -> bool:
+    """Tell whether a database complains of its disk, its rights or its clients, and not of SQL."""
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None:
+        return (code & 0xFF) in _FILE_CODES
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if state is not None:
+        return state[:2] in _SERVER_CLASSES or state == "42501"
+    number = cause.args[0] if cause is not None and cause.args else None
+    if isinstance(number, int):
+        return number in _SERVER_NUMBERS or 2000 <= number < 3000
+    return type(cause).__name__ == "OperationalError"
 
 
 #: What the database raises at us, whichever of the three it is.

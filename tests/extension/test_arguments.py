@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from flask_engage import (
     Engage,
     Identity,
+    InApp,
     InvalidFact,
     InvalidFilter,
     InvalidSettings,
@@ -156,6 +157,21 @@ def test_a_segment_that_can_have_no_such_name_is_refused_and_does_no_harm(
         engage.segment(wrong, ADULTS)
     client.get(f"/login/{app_host.add_user(app, is_admin=True)}")
     assert client.get("/engage/people").status_code == 200
+
+
+def test_a_segment_or_rule_that_is_refused_is_not_there_afterwards(
+    app: Flask, engage: Engage
+) -> None:
+    engage.segment("adults", ADULTS)
+    for name in ("adults", "looped"):
+        with pytest.raises(InvalidFilter):
+            engage.segment(name, in_segment("nothing of the kind"))
+    with pytest.raises(InvalidFilter):
+        engage.segment("looped", ADULTS & in_segment("looped"))
+    assert engage._registry.segments == {"adults": ADULTS}
+    for _ in range(2):  # the second time it isn't taken for a rule that is there already
+        with pytest.raises(InvalidFilter):
+            engage.auto_message("hello", to=in_segment("looped"), send=InApp(body="Hello"))
 
 
 def test_a_segment_may_have_a_name_of_128_characters(app: Flask, engage: Engage) -> None:
