@@ -63,6 +63,7 @@ def commands(file: Path) -> list[tuple[str, ...]]:
         ("refresh", "relationship"),
         ("refresh", "segments"),
         ("people",),
+        ("check",),
         ("send", "--to", "1", "--body", "Hello"),
         ("import", str(file)),
         ("export",),
