@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
 """Gives the current moment as an aware UTC ``datetime``."""
@@ -25,6 +25,26 @@ def as_utc(moment: datetime, *, what: str = "time") -> datetime:
             "for example datetime.now(timezone.utc)."
         )
     return moment.astimezone(UTC)
+
+
+LONGEST = timedelta(days=36_500)
+"""A hundred years: no duration of ours is longer, and what waits for one can't overflow."""
+
+
+def as_duration(value: object) -> timedelta:
+    """Return a duration that is given as a ``timedelta`` or as a number of seconds.
+
+    :raises ValueError: unless it is above 0 and at most a hundred years.
+    """
+    found = value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            found = timedelta(seconds=value)
+        except (OverflowError, ValueError):
+            found = None  # infinite, or not a number
+    if not isinstance(found, timedelta) or not timedelta(0) < found <= LONGEST:
+        raise ValueError("expected a timedelta or a number of seconds above 0.")
+    return found
 
 
 class AppClock:

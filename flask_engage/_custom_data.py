@@ -6,14 +6,17 @@ import difflib
 import time
 from collections.abc import Callable
 from datetime import datetime
+from traceback import walk_tb
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
 
 from ._operations import answering, host_users, reading_engine
 from ._state import AttributeProvider, EngageState, QueryProvider
 from .capture.announce import Announcer
 from .capture.apply import Outcome
 from .people.provider_query import QuerySource
-from .people.providers import FunctionSource, Source
+from .people.providers import FunctionSource, Source, failure_of
 from .people.refresh import Progress, RefreshReport, Turn, refresh
 from .people.watch import Limits
 from .reports.providers import ProviderSummary, Registered, provider_summaries
@@ -60,7 +63,7 @@ def refresh_now(
     :param name: of an attribute, of a query, or of one of a query's columns.
     :raises LookupError: if nothing of that name is registered.
     """
-    if name == "relationship" and name not in state.registry.providers:
+    if name == "relationship":
         from ._relationship import compute_now
 
         return compute_now(state, progress=progress)
@@ -70,6 +73,29 @@ def refresh_now(
         report = _refresh(state, database, provider, Turn(progress=progress), anew=True)
     assert report is not None, "whoever begins anew waits for nobody"
     return report
+
+
+def fault_of_host(state: EngageState, error: Exception) -> str | None:
+    """Return what to say of an error that code or a query of the host's raised; None for others."""
+    registry = state.registry
+    hosts = [provider.function for provider in registry.providers.values()]
+    if registry.relationship is not None:
+        hosts.append(registry.relationship)
+    codes = {getattr(function, "__code__", None): function for function in hosts}
+    said = " ".join(failure_of(error).error.split())
+    for frame, line in walk_tb(error.__traceback__):
+        if frame.f_code in codes:
+            name = codes[frame.f_code].__qualname__
+            return f"{name}() raised {said} ({frame.f_code.co_filename}, line {line})"
+    if isinstance(error, DBAPIError) and not is_passing(error) and _is_of_query(error):
+        return f"The query can't be run: {said}"
+    return None
+
+
+def _is_of_query(error: Exception) -> bool:
+    """Tell whether `error` was raised where a query of the host's is run."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__") == QuerySource.__module__ for frame in frames)
 
 
 def refresh_job(state: EngageState, fence: Fence | None, now: datetime) -> str | None:
@@ -147,7 +173,29 @@ def _source(state: EngageState, database: Database, provider: _Provider) -> Sour
     if isinstance(provider, AttributeProvider):
         users = host_users(state, database)
         return FunctionSource(provider.name, provider.function, users, limits)
-    return QuerySource(provider.name, provider.function, engine, database, limits)
+    given = _given_by_others(state, database, provider)
+    return QuerySource(provider.name, provider.function, engine, database, limits, given=given)
+
+
+def _given_by_others(
+    state: EngageState, database: Database, query: QueryProvider
+) -> dict[str, str]:
+    """Return the attributes that are not for `query` to give, each with whose it is.
+
+    Those of functions, whose names are known, and of queries that were registered before it, as
+    far as these have run.
+    """
+    usable = _usable(state)
+    given = {
+        one.name: f"@engage.attribute({one.name!r})"
+        for one in usable
+        if isinstance(one, AttributeProvider)
+    }
+    before = [one.name for one in usable[: usable.index(query)] if isinstance(one, QueryProvider)]
+    with database.read() as session:
+        for row in provider_rows(session, before).values():
+            given |= dict.fromkeys(row.attributes or (), f"the query {row.name!r}")
+    return given
 
 
 def _usable(state: EngageState) -> list[_Provider]:

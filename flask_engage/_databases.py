@@ -8,9 +8,17 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from .errors import InvalidSettings
+from .errors import InvalidSettings, NotReady
 from .settings import Settings
+
+_BACKENDS = ("sqlite", "postgresql", "mysql", "mariadb")
+
+_ACCEPTED = (
+    "expected SQLite, PostgreSQL, MariaDB or MySQL, as in sqlite:///people.sqlite3 or "
+    "postgresql+psycopg://user:password@host/name."
+)
 
 
 def own_source(app: Flask, db: Any, settings: Settings) -> Engine | URL | str:
@@ -18,14 +26,38 @@ def own_source(app: Flask, db: Any, settings: Settings) -> Engine | URL | str:
 
     That is ``ENGAGE_DATABASE_URL``, else what the host gave, else its Flask-SQLAlchemy, else a
     SQLite file in the instance folder.
+
+    :raises NotReady: if that is no database that we can work with.
     """
     if settings.DATABASE_URL:
-        return settings.DATABASE_URL
+        return usable_url(settings.DATABASE_URL, "ENGAGE_DATABASE_URL")
     found = host_source(app, db)
     if found is not None:
         return found
     folder = Path(app.instance_path)
     return URL.create("sqlite", database=str(folder / "engage.sqlite3"))
+
+
+def require_usable(db: Any, user_model: Any) -> None:
+    """See to it that what a host gave us can be its database and its users; looks at no more.
+
+    :raises InvalidSettings: if it can't.
+    """
+    # By name: to ask an extension object for its engine needs an app.
+    if db is not None and not isinstance(db, (Engine, URL, str)) and "engine" not in dir(db):
+        raise _unusable(db)
+    if user_model is not None and not isinstance(user_model, type):
+        raise InvalidSettings(
+            f"user_model = {user_model!r:.100} can't be used; give the mapped class of your users, "
+            "as in user_model=User."
+        )
+
+
+def _unusable(db: Any) -> InvalidSettings:
+    return InvalidSettings(
+        f"db = {db!r:.100} can't be used; give a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite "
+        "object, a SQLAlchemy Engine or a URL."
+    )
 
 
 def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine | URL | str | None:
@@ -36,7 +68,9 @@ def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine |
     """
     if db is None:
         db = app.extensions.get("sqlalchemy")
-    if db is None or isinstance(db, (Engine, URL, str)):
+    if isinstance(db, (URL, str)):
+        return usable_url(db, "db")
+    if db is None or isinstance(db, Engine):
         return db
     with app.app_context():
         session = getattr(db, "session", None)
@@ -45,10 +79,7 @@ def host_source(app: Flask, db: Any, model: type[Any] | None = None) -> Engine |
             return bind if isinstance(bind, Engine) else bind.engine
         engine = getattr(db, "engine", None)
     if not isinstance(engine, Engine):
-        raise InvalidSettings(
-            f"db = {db!r} can't be used; give a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite "
-            "object, a SQLAlchemy Engine or a URL."
-        )
+        raise _unusable(db)
     return engine
 
 
@@ -60,6 +91,34 @@ def host_engine(app: Flask, db: Any, model: type[Any] | None, own: Engine) -> En
     if source is None or make_url(source) == own.url:
         return own
     return create_engine(source)
+
+
+def usable_url(source: URL | str, what: str) -> URL:
+    """Return `source` as the URL of a database that we can work with here.
+
+    :param what: how the host calls it. It may hold a password, so it is not repeated.
+    :raises NotReady: if it is no URL, or is of a kind or driver that can't be used.
+    """
+    try:
+        url = make_url(source)
+        dialect = url.get_dialect()
+        backend = url.get_backend_name()
+        if backend not in _BACKENDS:
+            raise NotReady(f"{what} is of the kind {backend!r}: {_ACCEPTED}")
+        if dialect.is_async:
+            raise NotReady(f"{what} names a driver for asyncio, {dialect.driver!r}: {_ACCEPTED}")
+        dialect.import_dbapi()
+    except NoSuchModuleError:
+        raise NotReady(f"{what} is of a kind that SQLAlchemy doesn't know: {_ACCEPTED}") from None
+    except (ArgumentError, ValueError):
+        raise NotReady(f"{what} is no URL of a database: {_ACCEPTED}") from None
+    except ImportError as error:
+        driver = f" {error.name!r}" if error.name else ""
+        raise NotReady(
+            f"{what} needs the Python package{driver}, which is not installed: install it, or "
+            "name another driver as in postgresql+psycopg://…"
+        ) from error
+    return url
 
 
 def same_place(one: Engine, other: Engine) -> bool:

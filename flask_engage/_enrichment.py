@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ._operations import answering
 from ._state import EngageState, HostEnricher
@@ -110,23 +109,18 @@ def checked_enricher(
 
     :raises InvalidFact: if something of it can't work.
     """
-    called = check_name(name or function.__name__, "enricher")
+    called = check_name(name or getattr(function, "__name__", None), "enricher")
     if len(called) > _NAME_LENGTH or called in _BUILT_IN:
         raise InvalidFact(
             f"enricher {called!r}: expected up to {_NAME_LENGTH} characters, and none of "
             f"{', '.join(map(repr, _BUILT_IN))}."
         )
-    fields = (sends,) if isinstance(sends, str) else tuple(sends)
-    if not fields or not set(fields) <= set(FIELDS):
+    fields: Any = (sends,) if isinstance(sends, str) else sends
+    if not isinstance(fields, Collection) or not fields or any(one not in FIELDS for one in fields):
         raise InvalidFact(f"sends={sends!r}: expected one or more of {', '.join(FIELDS)}.")
-    for what, duration in (("expiry", expiry), ("timeout", timeout)):
-        if duration is not None and duration <= timedelta(0):
-            raise InvalidFact(f"{what}={duration!r}: expected a duration above 0.")
-    if per_hour <= 0:
-        raise InvalidFact(f"per_hour={per_hour!r}: expected a number above 0.")
-    if iscoroutinefunction(function):
-        raise InvalidFact(f"{called!r} is async; a job calls it, so give a plain function.")
-    return HostEnricher(called, function, fields, expiry, per_hour, timeout)
+    if type(per_hour) is not int or per_hour <= 0:
+        raise InvalidFact(f"per_hour={per_hour!r}: expected a whole number above 0.")
+    return HostEnricher(called, function, tuple(fields), expiry, per_hour, timeout)
 
 
 def enrichment_job(

@@ -58,6 +58,14 @@ class Guard:
         self.counts: dict[str, int] = {}
         """Errors by place since the process began."""
         self.last_error: str | None = None
+        self._said: set[str] = set()
+
+    def is_new(self, what: str) -> bool:
+        """Tell whether nobody has asked about `what` in this process, for what is said once."""
+        with self._lock:
+            is_new = what not in self._said
+            self._said.add(what)
+        return is_new
 
     def guarded(self, what: str) -> AbstractContextManager[None, bool]:
         """Run the block; log and count what it raises. `what` names the place.

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateNotFound
 from sqlalchemy import Engine
 
-from . import _databases, _symptoms
+from . import _databases
 from ._progress import Progress
-from ._state import AttributeProvider, EngageState
+from ._state import EngageState
 from .capture.apply import Rules
 from .capture.who import user_id_of
 from .delivery.outcome import Outcome
 from .delivery.tokens import secret_keys_of
-from .errors import EngageError, InvalidMessage, NotReady
+from .errors import InvalidMessage, NotReady
 from .people.backfill import BackfillReport
 from .people.backfill import backfill as make_events
 from .people.history import History
@@ -39,7 +39,6 @@ ALWAYS_DUE = timedelta(minutes=1)
 
 SYNC_SECONDS = 5.0
 """A sync makes room for mail and rules after this."""
-_SECRET_BYTES = 16
 _EARLY = timedelta(minutes=5)
 
 if TYPE_CHECKING:
@@ -375,43 +374,3 @@ def _address_refresher(
 
     users = host_users(state, database)
     return lambda person_ids: refresh_people(database, users, person_ids, now)
-
-
-# --- how things stand ------------------------------------------------------------------------
-
-
-def advice(state: EngageState) -> list[str]:
-    """Return what an operator of the host should mend, one sentence each."""
-    found: list[str] = []
-    app, settings = state.app, state.settings
-    keys = secret_keys_of(app.config)
-    if not keys:
-        found.append("SECRET_KEY is missing: the dashboard and signed links in mail stay closed.")
-    elif len(keys[0]) < _SECRET_BYTES:
-        found.append(
-            f"SECRET_KEY has fewer than {_SECRET_BYTES} bytes: the dashboard stays closed."
-        )
-    if state.operator is None:
-        found.append("Nobody may open the dashboard: register one with @engage.operator.")
-    if state.load_user is None and not hasattr(app, "login_manager"):
-        found.append("Nobody is recognised: use Flask-Login, or register @engage.load_user.")
-    asks_users = any(isinstance(p, AttributeProvider) for p in state.registry.providers.values())
-    if asks_users and state.user_model is None:
-        found.append("@engage.attribute needs the users: init_app(app, db, user_model=User).")
-    if state.registry.rules and settings.mail_transport == "outbox":
-        found.append("Mail stays in the house (outbox): set ENGAGE_SMTP_URL to let it leave.")
-    if settings.SMTP_URL and not settings.BASE_URL:
-        found.append("ENGAGE_BASE_URL is missing: mail leaves without a link to unsubscribe.")
-    for name, filter in {**state.registry.segments, **_rule_filters(state)}.items():
-        try:
-            check_filter(state, filter)
-        except EngageError as error:
-            found.append(f"{name}: {error}")
-    backlog = state.recorder.backlog()
-    if backlog is not None:
-        found += _symptoms.of_journal(backlog, settings, state.clock())
-    return found
-
-
-def _rule_filters(state: EngageState) -> dict[str, Filter]:
-    return {f"rule {name}": rule.to for name, rule in state.registry.rules.items()}

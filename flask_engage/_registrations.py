@@ -10,6 +10,7 @@ from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
+from ._clock import as_duration
 from ._state import AttributeProvider, QueryProvider, Registry
 from .capture.limits import check_name
 from .errors import InvalidFact
@@ -20,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _HOUR = timedelta(hours=1)
 _FOR_A_USER = timedelta(seconds=10)
 _FOR_A_QUERY = timedelta(seconds=30)
+_RESERVED = ("relationship", "segments", "enrichment")
+"""What ``flask engage refresh`` and :meth:`Engage.refresh` know by these names is ours."""
 
 
 class Registrations:
@@ -35,7 +38,7 @@ class Registrations:
 
         `function` takes nothing and returns the host's user object, or None.
         """
-        self._registry.load_user = function
+        self._registry.load_user = _plain(function, "@engage.load_user")
         return function
 
     def identify(self, function: F) -> F:
@@ -44,7 +47,7 @@ class Registrations:
         `function` is given the host's user and returns an :class:`Identity`, or None for
         somebody who is not to be recorded, such as staff.
         """
-        self._registry.identify = function
+        self._registry.identify = _plain(function, "@engage.identify")
         return function
 
     def operator(self, function: F) -> F:
@@ -53,25 +56,33 @@ class Registrations:
         `function` takes nothing and returns True (an admin) or an :class:`Operator`; anything
         else denies.
         """
-        self._registry.operator = function
+        self._registry.operator = _plain(function, "@engage.operator")
         return function
 
     # --- what they are like ------------------------------------------------------------------
 
     def attribute(
-        self, name: str, *, every: timedelta = _HOUR, timeout: timedelta = _FOR_A_USER
+        self,
+        name: str,
+        *,
+        every: timedelta | float = _HOUR,
+        timeout: timedelta | float = _FOR_A_USER,
     ) -> Callable[[F], F]:
         """Register a function from the host's user to one attribute (decorator).
 
         It is called by a job, every `every`, for each user; never in a page request. A value of
         None removes the attribute; a time without a zone is UTC.
 
+        :param every: a ``timedelta`` or seconds, as is `timeout`.
         :param timeout: what it may take for one user, who keeps the old value otherwise.
+        :raises InvalidFact: if a name or a value can't be used.
         """
         checked = check_name(name, "attribute")
+        pause, limit = _duration("every", every), _duration("timeout", timeout)
 
         def register(function: F) -> F:
-            self._add_provider(AttributeProvider(checked, function, every, timeout))
+            called = _plain(function, f"@engage.attribute({checked!r})")
+            self._add_provider(AttributeProvider(checked, called, pause, limit))
             return function
 
         return register
@@ -80,23 +91,27 @@ class Registrations:
         self,
         name: str | None = None,
         *,
-        every: timedelta = _HOUR,
-        timeout: timedelta = _FOR_A_QUERY,
+        every: timedelta | float = _HOUR,
+        timeout: timedelta | float = _FOR_A_QUERY,
     ) -> Callable[[F], F]:
         """Register a function that returns one query for everybody (decorator).
 
         Its first column is the user id, each further column an attribute named by its label.
         Whom it names no more loses the attribute.
 
+        :param every: a ``timedelta`` or seconds, as is `timeout`.
         :param timeout: what the query may take; then it is ended, and all keep the old values.
+        :raises InvalidFact: if a name or a value can't be used.
         """
 
         if name is not None:
             name = check_name(name, "attribute_query")  # a function, without the ()
+        pause, limit = _duration("every", every), _duration("timeout", timeout)
 
         def register(function: F) -> F:
-            checked = check_name(name or function.__name__, "attribute_query")
-            self._add_provider(QueryProvider(checked, function, every, timeout))
+            called = _plain(function, "@engage.attribute_query()")
+            checked = check_name(name or getattr(function, "__name__", None), "attribute_query")
+            self._add_provider(QueryProvider(checked, called, pause, limit))
             return function
 
         return register
@@ -107,9 +122,9 @@ class Registrations:
         *,
         name: str | None = None,
         sends: Sequence[str] = ("email",),
-        expiry: timedelta | None = None,
+        expiry: timedelta | float | None = None,
         per_hour: int = 600,
-        timeout: timedelta = _FOR_A_USER,
+        timeout: timedelta | float = _FOR_A_USER,
     ) -> Any:
         """Register a function that knows more of somebody (decorator, with or without brackets).
 
@@ -119,15 +134,20 @@ class Registrations:
 
         :param sends: the only fields it is told: of ``id``, ``email`` and ``name``. Each time is
             logged; who lacks one of them is left out.
-        :param expiry: how long an answer holds; default: ``ENGAGE_ENRICH_EXPIRY``.
+        :param expiry: how long an answer holds, a ``timedelta`` or seconds; default:
+            ``ENGAGE_ENRICH_EXPIRY``.
         :param per_hour: calls in an hour, at most.
-        :param timeout: what one call may take.
+        :param timeout: what one call may take, a ``timedelta`` or seconds.
+        :raises InvalidFact: if something of it can't work.
         """
+        holds = None if expiry is None else _duration("expiry", expiry)
+        limit = _duration("timeout", timeout)
 
         def register(function: F) -> F:
             from ._enrichment import checked_enricher as checked
 
-            one = checked(function, name, sends, expiry, per_hour, timeout)
+            called = _plain(function, "@engage.enricher")
+            one = checked(called, name, sends, holds, per_hour, limit)
             if one.name in self._registry.enrichers:
                 raise InvalidFact(f"There is an enricher {one.name!r} already.")
             self._registry.enrichers[one.name] = one
@@ -141,20 +161,37 @@ class Registrations:
         `function` is given the parts, each an SQL column, and returns an SQL expression from 0
         to 100: ``parts.recency``, ``parts.l28``, ``parts.e28``, ``parts.replies`` and so on.
         """
-        self._registry.relationship = function
+        self._registry.relationship = _plain(function, "@engage.relationship")
         return function
 
     def _add_provider(self, provider: AttributeProvider | QueryProvider) -> None:
+        if provider.name in _RESERVED:
+            raise InvalidFact(
+                f"The name {provider.name!r} is taken by what 'flask engage refresh "
+                f"{provider.name}' does; choose another."
+            )
         if provider.name in self._registry.providers:
             raise InvalidFact(f"There is an attribute {provider.name!r} already.")
-        for what in ("every", "timeout"):
-            if getattr(provider, what) <= timedelta(0):
-                raise InvalidFact(
-                    f"{what}={getattr(provider, what)!r}: expected a duration above 0."
-                )
-        if iscoroutinefunction(provider.function):
-            raise InvalidFact(
-                f"{provider.name!r}: {provider.function.__qualname__} is async; a job calls it, "
-                "so give a plain function (asyncio.run() inside of it, if need be)."
-            )
         self._registry.providers[provider.name] = provider
+
+
+def _plain(function: F, decorator: str) -> F:
+    """Return `function`, if it is one that can be called and answers at once.
+
+    :raises InvalidFact: if it isn't.
+    """
+    if not callable(function):
+        raise InvalidFact(f"{decorator} got {function!r:.100}; put it before a function.")
+    if iscoroutinefunction(function):
+        raise InvalidFact(
+            f"{decorator}: {function.__qualname__} is async, and nobody awaits it; give a plain "
+            "function (asyncio.run() inside of it, if need be)."
+        )
+    return function
+
+
+def _duration(argument: str, value: timedelta | float) -> timedelta:
+    try:
+        return as_duration(value)
+    except ValueError as error:
+        raise InvalidFact(f"{argument}={value!r}: {error}") from None

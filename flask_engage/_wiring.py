@@ -39,6 +39,12 @@ class _Commands(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return self._found().get_command(ctx, cmd_name)
 
+    def invoke(self, ctx: click.Context) -> object:
+        from .cli import in_a_line
+
+        with in_a_line():
+            return super().invoke(ctx)
+
     def _found(self) -> click.Group:
         from .cli import group
 
@@ -58,6 +64,7 @@ def attach(
 
     `load_user` and `operator` are this app's own, before those of the registry.
     """
+    _databases.require_usable(db, user_model)
     settings = Settings.from_config(app.config)
     made = _make_state(app, db, user_model, registry, settings, AppClock(clock))
     state = replace(made, own_load_user=load_user, own_operator=operator)

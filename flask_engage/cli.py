@@ -5,23 +5,28 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from . import _custom_data, _enrichment, _membership, _operations, _sending, _symptoms
+from ._advice import advice
 from ._progress import Progress
 from ._state import EngageState, current_state
 from .cli_check import check
 from .cli_people import chosen, commands
-from .errors import EngageError
+from .errors import EngageError, NotReady
 from .messages.content import Email, InApp
 from .reports.health import health
 from .reports.providers import ProviderSummary
 from .store.activity_rebuild import rebuild_activity
+from .store.engine import Database
+from .store.meta import timezone_of, zone_problem
 from .store.migrate import HEAD, schema_state
 from .store.migrate import upgrade as upgrade_tables
+from .store.trouble import DATABASE_ERRORS, trouble_in_words
 
 _WORKER_LOOKS_SECONDS = 5.0
 
@@ -32,8 +37,28 @@ for command in (*commands, check):
     group.add_command(command)
 
 
-def _fail(error: Exception) -> click.ClickException:
-    return click.ClickException(str(error))
+@contextmanager
+def in_a_line() -> Iterator[None]:
+    """Say in a line, and end with 1, what no code is at fault for: words, set-up, the database.
+
+    Every command runs in here. What else is raised keeps its traceback.
+    """
+    try:
+        yield
+    except EngageError as error:
+        raise click.ClickException(str(error)) from error
+    except DATABASE_ERRORS as error:
+        said = trouble_in_words(error)
+        if said is None:
+            raise
+        raise click.ClickException(said) from error
+
+
+def _require_enabled(state: EngageState) -> None:
+    if not state.settings.ENABLED:
+        raise NotReady(
+            "ENGAGE_ENABLED is False, so nothing is sent and no job runs; set it to True first."
+        )
 
 
 @group.command("upgrade")
@@ -41,10 +66,7 @@ def _fail(error: Exception) -> click.ClickException:
 def upgrade() -> None:
     """Create or evolve the engage_ tables."""
     state = current_state()
-    try:
-        revision = upgrade_tables(state.ready.database())
-    except EngageError as error:
-        raise _fail(error) from error
+    revision = upgrade_tables(state.ready.database())
     state.ready.forget()
     click.echo(f"The engage_ tables are at revision {revision}.")
 
@@ -54,12 +76,9 @@ def upgrade() -> None:
 def sync() -> None:
     """Bring every user of the host into people."""
     state = current_state()
-    try:
-        state.recorder.flush()
-        with Progress("users") as progress:
-            report = _operations.sync(state, progress)
-    except EngageError as error:
-        raise _fail(error) from error
+    state.recorder.flush()
+    with Progress("users") as progress:
+        report = _operations.sync(state, progress)
     click.echo(f"{report.users} users are people; {report.gone} newly gone.")
 
 
@@ -69,11 +88,8 @@ def rebuild() -> None:
     """Count active people anew; cuts days anew too, if ENGAGE_TIMEZONE was changed."""
     state = current_state()
     database, zone = state.ready.database(), state.settings.TIMEZONE
-    try:
-        with Progress("people") as progress:
-            found = rebuild_activity(database, zone, progress)
-    except EngageError as error:
-        raise _fail(error) from error
+    with Progress("people") as progress:
+        found = rebuild_activity(database, zone, progress)
     state.ready.forget()
     cut = f"All days are cut in {zone}; " if found.recut else ""
     click.echo(f"{cut}{found.people} people were ever active; {found.corrected} counts corrected.")
@@ -84,10 +100,8 @@ def rebuild() -> None:
 def run_once() -> None:
     """Do everything that is due, and exit; for cron."""
     state = current_state()
-    try:
-        done = _operations.run_due(state, state.clock())
-    except EngageError as error:
-        raise _fail(error) from error
+    _require_enabled(state)
+    done = _operations.run_due(state, state.clock())
     for job, result in done.items():
         click.echo(f"{job}: {result}")
 
@@ -97,6 +111,7 @@ def run_once() -> None:
 def worker() -> None:
     """Run the jobs in this process until it is stopped."""
     state = current_state()
+    _require_enabled(state)
     if state.ready.database().shared:
         raise click.ClickException("A database in memory belongs to one process; use a file.")
     scheduler = _operations.start_worker(state)
@@ -122,22 +137,29 @@ def refresh(name: str | None) -> None:
     which segment.
     """
     state = current_state()
+    if name is None:
+        for line in _providers(_custom_data.summaries(state)):
+            click.echo(line)
+        return
     try:
-        if name is None:
-            for line in _providers(_custom_data.summaries(state)):
-                click.echo(line)
-            return
-        if name == "enrichment" and name not in state.registry.providers:
-            click.echo(f"{name}: {_enrichment.enrich_now(state)}")
-            return
-        if name == "segments" and name not in state.registry.providers:
-            click.echo(f"{name}: {_membership.measure_now(state)}")
-            return
-        with Progress(name) as progress:
-            report = _custom_data.refresh_now(state, name, progress=progress)
-    except (EngageError, LookupError) as error:
-        raise _fail(error) from error
-    click.echo(f"{name}: {report}")
+        said = _refreshed(state, name)
+    except Exception as error:
+        fault = _custom_data.fault_of_host(state, error)
+        if fault is None and type(error) is LookupError:  # ours: there is nothing of this name
+            fault = str(error)
+        if fault is None:
+            raise
+        raise click.ClickException(fault) from error
+    click.echo(f"{name}: {said}")
+
+
+def _refreshed(state: EngageState, name: str) -> str:
+    if name == "enrichment":
+        return _enrichment.enrich_now(state)
+    if name == "segments":
+        return str(_membership.measure_now(state))
+    with Progress(name) as progress:
+        return str(_custom_data.refresh_now(state, name, progress=progress))
 
 
 def _providers(found: list[ProviderSummary]) -> Iterator[str]:
@@ -160,13 +182,10 @@ def people(document: str | None, segment: str | None, limit: int) -> None:
     state = current_state()
     # What a process that has just ended left behind belongs to the answer.
     state.recorder.flush()
-    try:
-        wanted = chosen(document, segment)
-        found = _operations.people(state, wanted)
-        count = found.count()
-        page = found.page(sort="last_seen", descending=True, limit=limit)
-    except EngageError as error:
-        raise _fail(error) from error
+    wanted = chosen(document, segment)
+    found = _operations.people(state, wanted)
+    count = found.count()
+    page = found.page(sort="last_seen", descending=True, limit=limit)
     click.echo(f"{count} people: {wanted.describe()}")
     for person in page.people:
         seen = person.last_seen.strftime("%Y-%m-%d %H:%M") if person.last_seen else "never"
@@ -185,44 +204,55 @@ def people(document: str | None, segment: str | None, limit: int) -> None:
 def send(to: str, title: str | None, subject: str | None, body: str, key: str | None) -> None:
     """Send a message to one user or to a segment."""
     state = current_state()
-    try:
-        message = Email(subject=subject, body=body) if subject else InApp(title=title, body=body)
-        known = _operations.segment_names(state)
-        count = _sending.send(state, message, to if to in known else [to], key)
-    except EngageError as error:
-        raise _fail(error) from error
+    _require_enabled(state)
+    message = Email(subject=subject, body=body) if subject else InApp(title=title, body=body)
+    known = _operations.segment_names(state)
+    count = _sending.send(state, message, to if to in known else [to], key)
     click.echo(f"Sent to {count} {'person' if count == 1 else 'people'}.")
 
 
 @group.command("doctor")
 @with_appcontext
 def doctor() -> None:
-    """Say how things stand, and what to do about what is wrong."""
+    """Say how things stand, and what to do about what is wrong.
+
+    Ends with 0 if nothing is wrong, and with 1 if something is.
+    """
     state = current_state()
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    click.echo(f"app: {app.name}, endpoints under {state.settings.URL_PREFIX}")
-    database = state.ready.database()
-    click.echo(f"database: {database.engine.url.render_as_string(hide_password=True)}")
-    problems: list[str] = []
+    off = "" if state.settings.ENABLED else " (ENGAGE_ENABLED is False: nothing is recorded)"
+    click.echo(f"app: {app.name}, endpoints under {state.settings.URL_PREFIX}{off}")
     try:
-        tables = schema_state(database)
-        click.echo(f"tables: {tables} (this version works with revision {HEAD})")
-        if tables == "current":
-            with database.read() as session:
-                problems += _symptoms.of_tables(health(session), state.clock())
-        else:
-            problems.append("run: flask engage upgrade")
-    except Exception as error:  # noqa: BLE001  (a doctor says whatever it ran into)
-        click.echo(f"tables: the database does not answer ({type(error).__name__}: {error})")
-        problems.append(
-            "The database is away: pages are served, and facts wait in the journal for it."
-        )
-    click.echo(_journal_now(state))
-    problems += _operations.advice(state)
+        database = state.ready.database()
+    except NotReady as error:
+        click.echo("database: none that can be used")
+        problems = [str(error)]
+    else:
+        click.echo(f"database: {database.engine.url.render_as_string(hide_password=True)}")
+        problems = _database_now(state, database)
+        click.echo(_journal_now(state))
+    problems += advice(state)
     for line in problems:
         click.echo(f"  → {line}")
     if problems:
         raise SystemExit(1)
+
+
+def _database_now(state: EngageState, database: Database) -> list[str]:
+    """Say in one line how the tables are; return what is wrong with what they hold."""
+    try:
+        tables = schema_state(database)
+        click.echo(f"tables: {tables} (this version works with revision {HEAD})")
+        if tables != "current":
+            return ["run: flask engage upgrade"]
+        with database.read() as session:
+            problems = [*_symptoms.of_tables(health(session), state.clock())]
+            zone = zone_problem(timezone_of(session), state.settings.TIMEZONE)
+    except Exception as error:  # noqa: BLE001  (a doctor says whatever it ran into)
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        click.echo(f"tables: the database does not answer ({type(error).__name__}: {said})")
+        return ["The database is away: pages are served, and facts wait in the journal for it."]
+    return problems if zone is None else [*problems, zone]
 
 
 def _journal_now(state: EngageState) -> str:

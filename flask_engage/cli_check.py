@@ -7,7 +7,6 @@ from flask.cli import with_appcontext
 
 from . import _check
 from ._state import current_state
-from .errors import EngageError
 
 
 @click.command("check")
@@ -21,10 +20,7 @@ def check(strict: bool) -> None:
     """
     state = current_state()
     state.recorder.flush()
-    try:
-        found = _check.check(state)
-    except EngageError as error:
-        raise click.ClickException(str(error)) from error
+    found = _check.check(state)
     for line in found.wrong:
         click.echo(f"error: {line}")
     for line in found.doubtful:

@@ -19,7 +19,7 @@ from ._registrations import Registrations
 from ._state import KEY, EngageState, state_of
 from .capture import tracked as _capture
 from .capture.identity import app_context
-from .errors import InvalidFilter, InvalidMessage, NotReady
+from .errors import InvalidFact, InvalidFilter, InvalidMessage, InvalidSettings, NotReady
 from .types import AttributeValue, Operator, Person, PropertyValue, UserId
 
 if TYPE_CHECKING:
@@ -69,9 +69,11 @@ class Engage(Registrations):
     def init_app(self, app: Flask, db: Any = None, *, user_model: type[Any] | None = None) -> None:
         """Attach to `app`: hooks, endpoints, commands. Touches no database and starts nothing.
 
-        :raises InvalidSettings: naming every ``ENGAGE_*`` key that is wrong.
+        :raises InvalidSettings: naming every ``ENGAGE_*`` key that is wrong, or the argument.
         :raises RuntimeError: if an ``Engage`` is attached to this app already.
         """
+        if not isinstance(app, Flask):
+            raise InvalidSettings(f"app = {app!r:.100} is no Flask app; call init_app(app, db).")
         if KEY in app.extensions:
             raise RuntimeError(
                 f"flask_engage is attached to the app {app.name!r} already; "
@@ -109,6 +111,14 @@ class Engage(Registrations):
         """
         from . import _wrap
 
+        called: dict[str, Any] = {
+            "wsgi_app": wsgi_app,
+            "load_user": load_user,
+            "operator": operator,
+        }
+        for what, given in called.items():
+            if not callable(given) and (given is not None or what == "wsgi_app"):
+                raise InvalidSettings(f"{what} = {given!r:.100} can't be called; give a function.")
         app = _wrap.make_flask_app(name, root_path, config or {})
         _wiring.attach(
             app,
@@ -170,8 +180,12 @@ class Engage(Registrations):
         :param id: the same id twice for the same name is one event, for ever.
         :param session: a SQLAlchemy session of the host: the event commits or rolls back
             with its transaction.
-        :raises InvalidFact: if a name or a value is outside of the limits.
+        :raises InvalidFact: if a name or a value is outside of the limits, or `session` is none.
         """
+        if session is not None and not hasattr(session, "begin_nested"):
+            raise InvalidFact(
+                f"session={session!r:.100}: expected a SQLAlchemy session, such as db.session."
+            )
         return _capture.track(
             self._state, name, properties, user=user, at=at, id=id, session=session
         )
@@ -207,11 +221,11 @@ class Engage(Registrations):
         """
         from ._custom_data import refresh_now
 
-        if name == "segments" and name not in self._registry.providers:
+        if name == "segments":
             from ._membership import measure_now
 
             return str(measure_now(self._state))
-        if name == "enrichment" and name not in self._registry.providers:
+        if name == "enrichment":
             from ._enrichment import enrich_now
 
             return enrich_now(self._state)
@@ -220,26 +234,48 @@ class Engage(Registrations):
     # --- which of them -----------------------------------------------------------------------
 
     def segment(self, name: str, filter: Filter) -> Filter:
-        """Give `filter` a name, under which other filters and messages can use it."""
+        """Give `filter` a name, under which other filters and messages can use it.
+
+        :param name: 1 to 128 characters.
+        :raises InvalidFilter: if it can't be a name, or the filter can't become SQL.
+        """
         from . import _operations
         from .segments.filter import Filter
+        from .segments.values import checked_label
 
+        name = checked_label(name, "a segment", 128)
+        if not name.strip():
+            raise InvalidFilter(f"a segment's name is a text that says something, not {name!r}.")
         if not isinstance(filter, Filter):
-            raise InvalidFilter(f"segment {name!r} got {filter!r}; give a filter.")
-        if not str(name).strip():
-            raise InvalidFilter(f"a segment's name is a text, not {name!r}.")
-        self._registry.segments[name] = filter
-        for app in self._apps:
-            _operations.check_filter(state_of(app), filter)
+            raise InvalidFilter(f"segment {name!r} got {filter!r:.100}; give a filter.")
+        segments = self._registry.segments
+        before = dict(segments)
+        segments[name] = filter  # before it is checked: it may be in itself, by way of others
+        try:
+            for app in self._apps:
+                _operations.check_filter(state_of(app), filter)
+        except InvalidFilter:
+            segments.clear()
+            segments.update(before)
+            raise
         return filter
 
     def people(self, filter: Filter | None = None) -> People:
-        """Return the people who match `filter` (default: everyone), asked when it is used."""
-        from . import _operations
-        from .segments.filter import Everyone
+        """Return the people who match `filter` (default: everyone), asked when it is used.
 
-        state = self._state
-        return _operations.people(state, Everyone() if filter is None else filter)
+        :raises InvalidFilter: if it is no filter, or can't become SQL.
+        """
+        from . import _operations
+        from .segments.filter import Everyone, Filter
+
+        wanted: object = Everyone() if filter is None else filter
+        if isinstance(wanted, str):
+            raise InvalidFilter(
+                f"people({wanted!r:.140}): give a filter, as in_segment(…) makes one."
+            )
+        if not isinstance(wanted, Filter):
+            raise InvalidFilter(f"people() got {wanted!r:.140}; give a filter.")
+        return _operations.people(self._state, wanted)
 
     # --- saying something --------------------------------------------------------------------
 
@@ -301,9 +337,9 @@ class Engage(Registrations):
         )
         if name in self._registry.rules:
             raise InvalidMessage(f"There is an auto_message {name!r} already; names are unique.")
-        self._registry.rules[name] = rule
         for app in self._apps:
             _operations.check_filter(state_of(app), to)
+        self._registry.rules[name] = rule
         return rule
 
     # --- running -----------------------------------------------------------------------------

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
-from email.utils import parseaddr
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
+from . import _setting_checks as checks
 from .errors import InvalidSettings
 
 _log = logging.getLogger("flask_engage")
 _PREFIX = "ENGAGE_"
 
 
-def _setting(default: Any, doc: str, *, unit: str = "") -> Any:
-    return field(default=default, metadata={"doc": doc, "unit": unit})
+def _setting(default: Any, doc: str, *, unit: str = "", secret: bool = False) -> Any:
+    """Return a field; the value of a `secret` one is shown nowhere."""
+    told = {"doc": doc, "unit": unit, "secret": secret}
+    return field(default=default, repr=not secret, metadata=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +31,26 @@ class Settings:
     """The settings of one app, read from its config and checked."""
 
     ENABLED: bool = _setting(
-        True, "Switches everything off when false; the host serves as if bare."
+        True,
+        "Switches everything off when false: the host serves as if bare, nothing is recorded, and "
+        "`flask engage send`, `run-once` and `worker` refuse. The other commands still look after "
+        "what is stored.",
     )
     DATABASE_URL: str | None = _setting(
-        None, "SQLAlchemy URL of the database that holds our tables; default: the host's own."
+        None,
+        "SQLAlchemy URL of the database that holds our tables; default: the host's own.",
+        secret=True,
     )
     AUTO_UPGRADE: bool | None = _setting(
         None,
         "Creates and migrates our tables at first use. Default: on SQLite and in debug; "
         "elsewhere run `flask engage upgrade`.",
     )
-    URL_PREFIX: str = _setting("/engage", "Where the dashboard and our other endpoints live.")
+    URL_PREFIX: str = _setting(
+        "/engage",
+        "Where the dashboard and our other endpoints live: a path of letters, digits, `-`, `_`, "
+        "`.` and `~`.",
+    )
     BASE_URL: str | None = _setting(
         None, "Public address of the host, for links in mail, for example https://app.example.com."
     )
@@ -56,11 +65,14 @@ class Settings:
         None, "Names of the events that count for the relationship score; default: all of them."
     )
     SEGMENT_SECONDS: int = _setting(
-        3600, "How often it is measured who is in which segment.", unit="seconds"
+        3600,
+        "How often it is measured who is in which segment; seconds or a timedelta.",
+        unit="seconds",
     )
     SEGMENT_HISTORY_DAYS: int = _setting(
         365,
-        "How long it is kept who entered and left segments, and which tags were taken off whom.",
+        "How long it is kept who entered and left segments, and which tags were taken off whom; "
+        "up to 36500.",
         unit="days",
     )
 
@@ -73,7 +85,9 @@ class Settings:
         None, "Folder of the journal; default: engage-journal in the instance folder."
     )
     JOURNAL_MAX_BYTES: int = _setting(
-        1024**3, "All journal files of one folder together stay below this size.", unit="bytes"
+        1024**3,
+        "All journal files of one folder together stay below this size; at least 1 MiB.",
+        unit="bytes",
     )
     FLUSH_INTERVAL: timedelta = _setting(
         timedelta(seconds=1), "Pause of the writer thread between two batches.", unit="seconds"
@@ -124,6 +138,7 @@ class Settings:
         None,
         "Key of FullContact's person API. With it their email address is sent there, by a job, to "
         "learn more of people. Needs the extra `enrich`.",
+        secret=True,
     )
     ENRICH_FULLCONTACT_URL: str = _setting(
         "https://api.fullcontact.com/v3", "Where FullContact's API is."
@@ -137,7 +152,7 @@ class Settings:
         "the extra `enrich`.",
     )
     ENRICH_GRAVATAR_KEY: str | None = _setting(
-        None, "Key of Gravatar's API: 900 requests in an hour in place of 90."
+        None, "Key of Gravatar's API: 900 requests in an hour in place of 90.", secret=True
     )
     ENRICH_GRAVATAR_URL: str = _setting("https://api.gravatar.com/v3", "Where Gravatar's API is.")
     ENRICH_COMPANY: bool = _setting(
@@ -172,7 +187,9 @@ class Settings:
         None, "How mail leaves: `smtp`, or `outbox` (kept in a table). Default: smtp with SMTP_URL."
     )
     SMTP_URL: str | None = _setting(
-        None, "smtp://user:password@host:port, smtps:// for TLS at once, ?starttls=1 to upgrade."
+        None,
+        "smtp://user:password@host:port, smtps:// for TLS at once, ?starttls=1 to upgrade.",
+        secret=True,
     )
     MAIL_FROM: str | None = _setting(None, "Sender of mail, for example Ada <ada@example.com>.")
     MAIL_ONLY_TO: Collection[str] | None = _setting(
@@ -196,20 +213,11 @@ class Settings:
             default = None if item.default is MISSING else item.default
             raw = config.setdefault(_PREFIX + name, default)
             try:
-                values[name] = _CHECKS.get(name, lambda value: value)(raw)
-            except (ValueError, TypeError) as error:
-                problems.append(f"{_PREFIX}{name} = {raw!r}: {error}")
-        if values.get("MAIL_TRANSPORT") == "smtp" and not values.get("SMTP_URL"):
-            problems.append("ENGAGE_SMTP_URL is missing, but ENGAGE_MAIL_TRANSPORT is 'smtp'.")
-        if values.get("SMTP_URL") and not values.get("MAIL_FROM"):
-            problems.append("ENGAGE_MAIL_FROM is missing: mail needs a sender.")
-        if values.get("ENRICH_PLACE") and (
-            values.get("STORE_IP") == "none" or not values.get("GEOIP_DATABASE")
-        ):
-            problems.append(
-                "ENGAGE_ENRICH_PLACE needs ENGAGE_GEOIP_DATABASE, and ENGAGE_STORE_IP to keep "
-                "'truncated' or 'full' addresses."
-            )
+                values[name] = _CHECKS[name](raw)
+            except ValueError as error:
+                got = "(its value is not shown)" if item.metadata["secret"] else f"= {raw!r}"
+                problems.append(f"{_PREFIX}{name} {got}: {error}")
+        problems += _missing(values)
         if problems:
             raise InvalidSettings("These settings can't be used:\n- " + "\n- ".join(problems))
         return cls(**values)
@@ -228,179 +236,62 @@ def _warn_of_unknown(config: Mapping[str, Any], known: Mapping[str, Any]) -> Non
             _log.warning("The setting %s is unknown and has no effect.%s", key, hint)
 
 
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("expected True or False.")
-    return value
-
-
-def _boolean_or_none(value: Any) -> bool | None:
-    return None if value is None else _boolean(value)
-
-
-def _text_or_none(value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and value.strip()):
-        return value
-    raise ValueError("expected a text that is not empty, or None.")
-
-
-def _duration(value: Any) -> timedelta:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = timedelta(seconds=value)
-    if not isinstance(value, timedelta) or value <= timedelta(0):
-        raise ValueError("expected a timedelta or a number of seconds above 0.")
-    return value
-
-
-def _one_of(*accepted: Any) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value not in accepted:
-            raise ValueError(f"expected one of {', '.join(repr(item) for item in accepted)}.")
-        return value
-
-    return check
-
-
-def _inject(value: Any) -> str:
-    if value is True:
-        return "users"
-    if value is False or value is None:
-        return "off"
-    return str(_one_of("users", "all", "off")(value))
-
-
-def _url_prefix(value: Any) -> str:
-    if not isinstance(value, str) or not value.startswith("/") or len(value.rstrip("/")) < 2:
-        raise ValueError("expected a path such as '/engage'.")
-    return value.rstrip("/")
-
-
-def _base_url(value: Any) -> str | None:
-    if value is None:
-        return None
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-        raise ValueError("expected an address such as 'https://app.example.com'.")
-    return str(value).rstrip("/")
-
-
-def _service_url(value: Any) -> str:
-    found = _base_url(value)
-    if found is None:
-        raise ValueError("expected an address such as 'https://api.example.com'.")
-    return found
-
-
-def _timezone(value: Any) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, TypeError, OSError):
-        raise ValueError("expected an IANA zone such as 'Europe/Berlin'.") from None
-    return str(value)
-
-
-def _positive(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise ValueError("expected a whole number above 0.")
-    return value
-
-
-def _names_or_none(value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str) or not isinstance(value, Collection):
-        raise ValueError("expected a list of event names, or None.")
-    if not all(isinstance(name, str) and name for name in value):
-        raise ValueError("expected a list of event names, or None.")
-    return tuple(sorted(value))
-
-
-def _exclude(value: Any) -> Any:
-    if callable(value):
-        return value
-    if isinstance(value, str):
-        value = (value,)
-    if not isinstance(value, Collection) or not all(
-        callable(item) or (isinstance(item, str) and item) for item in value
+def _missing(values: Mapping[str, Any]) -> Iterator[str]:
+    """Say which settings others need; one that is there but wrong has been told of."""
+    if values.get("MAIL_TRANSPORT") == "smtp" and values.get("SMTP_URL", "") is None:
+        yield "ENGAGE_SMTP_URL is missing, but ENGAGE_MAIL_TRANSPORT is 'smtp'."
+    if values.get("SMTP_URL") and values.get("MAIL_FROM", "") is None:
+        yield "ENGAGE_MAIL_FROM is missing: mail needs a sender."
+    if values.get("ENRICH_PLACE") and (
+        values.get("STORE_IP") == "none" or values.get("GEOIP_DATABASE", "") is None
     ):
-        raise ValueError("expected a callable, or a list of endpoints, blueprints and paths.")
-    return tuple(value)
-
-
-def _callable_or_none(value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise ValueError("expected a callable, or None.")
-    return value
-
-
-def _smtp_url(value: Any) -> str | None:
-    if value is None:
-        return None
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        # The address may hold a password: it is not repeated here.
-        raise ValueError("expected smtp://user:password@host:port or smtps://…")
-    parts.port  # noqa: B018  (raises ValueError when it is no number)
-    return str(value)
-
-
-def _sender(value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or "@" not in parseaddr(value)[1]:
-        raise ValueError("expected an address such as 'Ada <ada@example.com>'.")
-    return value
-
-
-def _addresses(value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str) or not all(isinstance(v, str) and "@" in v for v in value):
-        raise ValueError("expected a list of addresses or @domains.")
-    return tuple(item.strip().lower() for item in value)
+        yield (
+            "ENGAGE_ENRICH_PLACE needs ENGAGE_GEOIP_DATABASE, and ENGAGE_STORE_IP to keep "
+            "'truncated' or 'full' addresses."
+        )
 
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "ENABLED": _boolean,
-    "DATABASE_URL": _text_or_none,
-    "AUTO_UPGRADE": _boolean_or_none,
-    "URL_PREFIX": _url_prefix,
-    "BASE_URL": _base_url,
-    "PRODUCT_NAME": _text_or_none,
-    "TIMEZONE": _timezone,
-    "WEEK_START": _one_of("monday", "sunday", "saturday"),
-    "CORE_EVENTS": _names_or_none,
-    "CAPTURE_MODE": _one_of("journal", "sync", "memory"),
-    "JOURNAL_DIR": lambda value: None if value is None else str(value),
-    "SEGMENT_SECONDS": _positive,
-    "SEGMENT_HISTORY_DAYS": _positive,
-    "JOURNAL_MAX_BYTES": _positive,
-    "FLUSH_INTERVAL": _duration,
-    "SESSION_IDLE": _duration,
-    "SESSION_MAX": _duration,
-    "EXCLUDE": _exclude,
-    "RESPECT_DNT": _boolean,
-    "CONSENT": _callable_or_none,
-    "SEEN_BY_API": _boolean,
-    "STORE_IP": _one_of("none", "truncated", "full"),
-    "COUNTRY_HEADER": _text_or_none,
-    "GEOIP_DATABASE": lambda value: None if value is None else str(value),
-    "ENRICH_FULLCONTACT_KEY": _text_or_none,
-    "ENRICH_FULLCONTACT_URL": _service_url,
-    "ENRICH_FULLCONTACT_PER_HOUR": _positive,
-    "ENRICH_GRAVATAR": _boolean,
-    "ENRICH_GRAVATAR_KEY": _text_or_none,
-    "ENRICH_GRAVATAR_URL": _service_url,
-    "ENRICH_COMPANY": _boolean,
-    "ENRICH_PLACE": _boolean,
-    "ENRICH_EXPIRY": _duration,
-    "LAST_SEEN_COLUMN": _text_or_none,
-    "INJECT_WIDGET": _inject,
-    "CSP_NONCE": _callable_or_none,
-    "SCHEDULER": _one_of("thread", "off"),
-    "MAIL_TRANSPORT": _one_of(None, "smtp", "outbox"),
-    "SMTP_URL": _smtp_url,
-    "MAIL_FROM": _sender,
-    "MAIL_ONLY_TO": _addresses,
-    "RAISE_ERRORS": _boolean_or_none,
+    "ENABLED": checks.boolean,
+    "DATABASE_URL": checks.text_or_none,
+    "AUTO_UPGRADE": checks.boolean_or_none,
+    "URL_PREFIX": checks.url_prefix,
+    "BASE_URL": checks.base_url,
+    "PRODUCT_NAME": checks.text_or_none,
+    "TIMEZONE": checks.timezone,
+    "WEEK_START": checks.one_of("monday", "sunday", "saturday"),
+    "CORE_EVENTS": checks.names_or_none,
+    "CAPTURE_MODE": checks.one_of("journal", "sync", "memory"),
+    "JOURNAL_DIR": checks.path_or_none,
+    "SEGMENT_SECONDS": checks.whole_seconds,
+    "SEGMENT_HISTORY_DAYS": checks.days,
+    "JOURNAL_MAX_BYTES": checks.journal_bytes,
+    "FLUSH_INTERVAL": checks.duration,
+    "SESSION_IDLE": checks.duration,
+    "SESSION_MAX": checks.duration,
+    "EXCLUDE": checks.exclude,
+    "RESPECT_DNT": checks.boolean,
+    "CONSENT": checks.callable_or_none,
+    "SEEN_BY_API": checks.boolean,
+    "STORE_IP": checks.one_of("none", "truncated", "full"),
+    "COUNTRY_HEADER": checks.text_or_none,
+    "GEOIP_DATABASE": checks.path_or_none,
+    "ENRICH_FULLCONTACT_KEY": checks.text_or_none,
+    "ENRICH_FULLCONTACT_URL": checks.service_url,
+    "ENRICH_FULLCONTACT_PER_HOUR": checks.positive,
+    "ENRICH_GRAVATAR": checks.boolean,
+    "ENRICH_GRAVATAR_KEY": checks.text_or_none,
+    "ENRICH_GRAVATAR_URL": checks.service_url,
+    "ENRICH_COMPANY": checks.boolean,
+    "ENRICH_PLACE": checks.boolean,
+    "ENRICH_EXPIRY": checks.duration,
+    "LAST_SEEN_COLUMN": checks.text_or_none,
+    "INJECT_WIDGET": checks.inject,
+    "CSP_NONCE": checks.callable_or_none,
+    "SCHEDULER": checks.one_of("thread", "off"),
+    "MAIL_TRANSPORT": checks.one_of(None, "smtp", "outbox"),
+    "SMTP_URL": checks.smtp_url,
+    "MAIL_FROM": checks.sender,
+    "MAIL_ONLY_TO": checks.addresses,
+    "RAISE_ERRORS": checks.boolean_or_none,
 }

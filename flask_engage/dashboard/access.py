@@ -5,6 +5,7 @@ To everybody else it does not exist: they get what an unknown address gets.
 
 from __future__ import annotations
 
+import logging
 from typing import Final, cast, get_args
 
 from flask import g
@@ -14,6 +15,8 @@ from werkzeug.exceptions import NotFound
 from .._state import EngageState
 from ..capture.identity import current_identity
 from ..types import Operator, Role
+
+_log = logging.getLogger("flask_engage")
 
 _ROLES: Final = get_args(Role)
 _NOBODY_IN_PARTICULAR = "operator"
@@ -35,6 +38,8 @@ def operator_now(state: EngageState) -> Operator | None:
     answer: object = None
     with state.guard.contained("the operator callable"):
         answer = ask()
+        if answer is not True and not isinstance(answer, Operator) and answer:
+            _warn_of(state, answer)
     if answer is True:
         return _admin(state)
     if isinstance(answer, Operator) and answer.role in _ROLES:
@@ -42,6 +47,16 @@ def operator_now(state: EngageState) -> Operator | None:
     if session is not None and marks is not None:
         session.accessed, session.modified = marks
     return None
+
+
+def _warn_of(state: EngageState, answer: object) -> None:
+    """Say once that an answer which looks like a yes is none: it may be anybody's."""
+    if state.guard.is_new("the operator callable's answer"):
+        _log.warning(
+            "flask_engage: the operator callable returned a %s, which lets nobody in. For an admin "
+            "return True itself (as bool(…) does) or an Operator; for anybody else None or False.",
+            type(answer).__name__,
+        )
 
 
 def _admin(state: EngageState) -> Operator:

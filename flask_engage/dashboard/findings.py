@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .. import _operations
+from .._advice import advice
 from .._state import EngageState
 from .._symptoms import of_journal
 from ..reports.health import Health
@@ -60,9 +60,7 @@ def findings(
         lines = of_journal(backlog, state.settings, state.clock())
         found += [Finding("warn", *_parted(line)) for line in lines]
     said = {f"{one.what} {one.todo}".strip() for one in found}
-    found += [
-        Finding("note", *_parted(line)) for line in _operations.advice(state) if line not in said
-    ]
+    found += [Finding("note", *_parted(line)) for line in advice(state) if line not in said]
     return sorted(found, key=lambda one: ("bad", "warn", "note").index(one.tone))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -45,6 +45,8 @@ class QuerySource:
     database: Database
     limits: Limits
     page: int = PAGE
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Attributes that are another provider's, and whose: two would overwrite each other."""
     _labels: list[str] = field(default_factory=list)
 
     def attributes(self) -> list[str]:
@@ -59,7 +61,7 @@ class QuerySource:
         """Yield the values of up to 500 users at a time; then remove what nobody gives any more."""
         query, position = self._query(), start.position
         columns = list(query.c)
-        labels, wrong = _labels(columns)
+        labels, wrong = _labels(columns, self.given)
         self._labels[:] = [label for label, _ in labels]
         if not labels:
             raise InvalidFact("; ".join(str(failure) for failure in wrong))
@@ -164,16 +166,27 @@ def source_of(provider: str) -> str:
 
 def _labels(
     columns: Sequence[ColumnElement[Any]],
+    given: Mapping[str, str],
 ) -> tuple[list[tuple[str, ColumnElement[Any]]], list[Failure]]:
     """Return all but the first by the attributes that they give, and what is wrong with others."""
     good: list[tuple[str, ColumnElement[Any]]] = []
     wrong: list[Failure] = []
     for place in range(1, len(columns)):
         try:
-            good.append((check_name(label_of(columns, place), "attribute"), columns[place]))
+            good.append((_free_name(label_of(columns, place), given), columns[place]))
         except InvalidFact as error:
             wrong.append(failure_of(error))
     return good, wrong
+
+
+def _free_name(label: object, given: Mapping[str, str]) -> str:
+    name = check_name(label, "attribute")
+    if name in given:
+        raise InvalidFact(
+            f"the attribute {name!r} is given by {given[name]} already; label this column "
+            "otherwise, or leave it out."
+        )
+    return name
 
 
 def _part(users: list[list[Any]], labels: list[str]) -> Part:

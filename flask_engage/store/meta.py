@@ -31,6 +31,17 @@ def timezone_of(session: Session) -> str | None:
     return session.scalar(select(MetaRow.value).where(MetaRow.key == _TIMEZONE))
 
 
+def zone_problem(kept: str | None, timezone: str) -> str | None:
+    """Return what to do if the days that are `kept` are cut in another zone than `timezone`."""
+    if kept in (None, timezone):
+        return None
+    held = "another zone" if kept == UNSETTLED else repr(kept)
+    return (
+        f"ENGAGE_TIMEZONE is {timezone!r}, but the days in the database are cut in {held}; run "
+        "'flask engage rebuild-activity' to cut them anew, or set it back."
+    )
+
+
 def keep_timezone(session: Session, timezone: str) -> str:
     """Keep `timezone` for good unless one is kept already; return the one that is."""
     insert_ignore(

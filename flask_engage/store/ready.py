@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import NotReady, SchemaError
 from .engine import Database, open_database
-from .meta import UNSETTLED, keep_timezone, timezone_of
+from .meta import keep_timezone, timezone_of, zone_problem
 from .migrate import SchemaState, schema_state, upgrade
 
 _log = logging.getLogger("flask_engage")
@@ -59,12 +59,17 @@ class Readiness:
         """Return the database without looking whether it answers or has our tables.
 
         Waits for nothing, also while another thread waits for an answer in :meth:`require`.
+
+        :raises NotReady: if there is no such database that we could work with.
         """
         if self._database is not None:
             return self._database
         with self._finding:
             if self._database is None:
-                self._database = open_database(self._source())
+                try:
+                    self._database = open_database(self._source())
+                except OSError as error:
+                    raise NotReady(f"The database's folder can't be made: {error}.") from error
             return self._database
 
     def require(self) -> Database:
@@ -138,12 +143,9 @@ class Readiness:
         if kept is None:
             with database.write() as session:
                 kept = keep_timezone(session, self._timezone)
-        if kept != self._timezone:
-            held = "another zone" if kept == UNSETTLED else repr(kept)
-            raise NotReady(
-                f"ENGAGE_TIMEZONE is {self._timezone!r}, but the days in the database are cut in "
-                f"{held}; run 'flask engage rebuild-activity' to cut them anew, or set it back."
-            )
+        problem = zone_problem(kept, self._timezone)
+        if problem is not None:
+            raise NotReady(problem)
 
     def _note(self, error: Exception) -> None:
         problem = (

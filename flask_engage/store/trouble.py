@@ -82,5 +82,45 @@ def tell_no_values(context: ExceptionContext) -> None:
     error.args = (f"({type(cause).__module__}.{type(cause).__name__}) {cause}",)
 
 
+_AWAY = "The database is away or locked"
+#: SQLite's primary codes: no rights, read-only, the disk, a damaged file, full, can't be opened.
+_FILE_CODES = frozenset({3, 8, 10, 11, 13, 14, 23, 26})
+#: PostgreSQL: who may log in, which databases there are, resources, operators, the system.
+_SERVER_CLASSES = frozenset({"28", "3D", "53", "57", "58"})
+#: MySQL and MariaDB: who may do what, which databases there are, full, read-only, out of time.
+_SERVER_NUMBERS = frozenset(
+    {1021, 1044, 1045, 1049, 1114, 1142, 1143, 1227, 1290, 1698, 1836, 1969, 3024}
+)
+
+
+def trouble_in_words(error: DBAPIError | PoolTimeout) -> str | None:
+    """Return in a sentence what is wrong with the database, and not with what we asked of it.
+
+    None if it is our SQL, or the host's: whoever wrote that needs to see where.
+    """
+    if not isinstance(error, DBAPIError):
+        return f"{_AWAY}: no connection was to be had in time."
+    said = " ".join(str(error.orig).split()) or type(error.orig).__name__
+    if is_missing_table(error):
+        return f"A table is missing; run 'flask engage upgrade' if it is one of ours: {said}"
+    if is_passing(error):
+        return f"{_AWAY}: {said}"
+    return f"The database refuses: {said}" if _is_about_server(error.orig) else None
+
+
+def _is_about_server(cause: BaseException | None) -> bool:
+    """Tell whether a database complains of its disk, its rights or its clients, and not of SQL."""
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None:
+        return (code & 0xFF) in _FILE_CODES
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if state is not None:
+        return state[:2] in _SERVER_CLASSES or state == "42501"
+    number = cause.args[0] if cause is not None and cause.args else None
+    if isinstance(number, int):
+        return number in _SERVER_NUMBERS or 2000 <= number < 3000
+    return type(cause).__name__ == "OperationalError"
+
+
 #: What the database raises at us, whichever of the three it is.
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)

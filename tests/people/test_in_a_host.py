@@ -108,6 +108,39 @@ def test_what_can_never_work_is_refused_where_it_is_written(engage: Engage) -> N
         def without_parentheses() -> None: ...
 
 
+def test_two_that_give_the_same_attribute_do_not_overwrite_each_other(
+    readers: Flask, engage: Engage, app_host: Host
+) -> None:
+    def of_all(**columns: Any) -> Any:
+        labelled = [sa.literal(value).label(name) for name, value in columns.items()]
+        return sa.select(app_host.User.id, *labelled)
+
+    engage.attribute_query("billing")(lambda: of_all(plan="billed", seats=3, country="NO"))
+    engage.attribute_query("crm")(lambda: of_all(country="SE", city="Umeå"))
+    engage.attribute_query("copy")(lambda: of_all(plan="copied"))
+    engage.attribute("plan")(lambda user: "pro")
+
+    taken = "the attribute 'plan' is given by @engage.attribute('plan') already; label this"
+    for _ in range(2):
+        assert shell(readers, "refresh", "plan").exit_code == 0
+        told = shell(readers, "refresh", "billing")
+        assert told.exit_code == 0
+        assert taken in told.output
+        assert (
+            "'country' is given by the query 'billing' already"
+            in shell(readers, "refresh", "crm").output
+        )
+        nothing_left = shell(readers, "refresh", "copy")
+        assert nothing_left.exit_code == 1
+        assert taken in nothing_left.output
+        for name, value in (("plan", "pro"), ("seats", 3), ("country", "NO"), ("city", "Umeå")):
+            assert attrs(readers, engage, name) == {"1": value, "2": value, "3": value}
+    found = {one.name: one for one in summaries(state_of(readers))}
+    assert found["billing"].attributes == ("seats", "country")
+    assert taken in (found["billing"].error or "")
+    assert found["copy"].state == "failed"
+
+
 def test_refreshes_that_are_due_share_a_turn_and_leave_the_others_theirs(
     readers: Flask, engage: Engage, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

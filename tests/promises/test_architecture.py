@@ -15,7 +15,10 @@ from tests.promises._source import PACKAGE, ROOT, Module, modules, where
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "settings errors signals types _clock _ending _fork _guard _language _state",
+        (
+            "settings _setting_checks errors signals types _clock _ending _fork _guard _language "
+            "_state"
+        ),
         "store",
         "capture",
         "people",
@@ -27,8 +30,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "reports",
         "_symptoms",
         (
-            "_databases _migrate_guard _operations _sending _custom_data _enrichment _progress "
-            "_relationship _membership _transfer _runner _jobs"
+            "_advice _databases _migrate_guard _operations _sending _custom_data _enrichment "
+            "_progress _relationship _membership _transfer _runner _jobs"
         ),
         "_check",
         "cli_people cli_check",
@@ -46,6 +49,7 @@ NAMES_LATER_TYPES = frozenset({"flask_engage._state"})
 #: What an app does with the rooms, and how they are put together for it.
 APP = frozenset(
     {
+        "_advice",
         "_check",
         "_custom_data",
         "_databases",
@@ -242,7 +246,7 @@ MAY_CATCH_ALL = {
     "flask_engage.capture.recorder": "asks the guard itself: each request passes here",
     "flask_engage.automation.evaluate": "a rule that fails leaves the others",
     "flask_engage.automation.jobs": "a job that fails leaves the others and its next turn",
-    "flask_engage.cli": "the doctor reports whatever keeps the database from answering",
+    "flask_engage.cli": "the doctor reports whatever it meets; refresh runs code of the host's",
     "flask_engage.people.enrich.work": "an enricher that fails costs one person's turn",
     "flask_engage.people.host_users": "identify() that fails for one user leaves the others",
     "flask_engage.people.providers": "a host function that fails for one user leaves the others",

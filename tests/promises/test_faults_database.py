@@ -212,9 +212,10 @@ def _locked(path: str) -> Iterator[None]:
 
 
 def test_a_database_that_is_away_for_long_fills_the_journal_and_no_more(
-    host: Host, tmp_path: Path
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What fits is accepted and stored later; the rest is refused, and said to be."""
+    monkeypatch.setattr("flask_engage._setting_checks.JOURNAL_LEAST_BYTES", 1)
     with _databases.migrated("postgresql", tmp_path) as url, proxy_before(url) as (proxy, through):
         proxy.swallow_everything()
         engage = Engage()

@@ -227,7 +227,8 @@ def test_each_reason_of_the_database_is_told_with_how_many_facts_it_cost(served:
     assert "(3 × NotNull: no name; 2 × DataError: too long)" in doctor()[1]
 
 
-def test_a_journal_that_is_nearly_full(served: Served) -> None:
+def test_a_journal_that_is_nearly_full(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_engage._setting_checks.JOURNAL_LEAST_BYTES", 1)
     state, doctor = served(ENGAGE_JOURNAL_MAX_BYTES=5000)
     with state.app.app_context():
         from flask_engage.capture.facts import Event

@@ -55,6 +55,11 @@ WAYS = {
         has_master=False,
         ends_by=signal.SIGINT,
     ),
+    "flask run, SIGTERM": Way(
+        (sys.executable, "-m", "flask", "--app", APP, "run", "--port", "{port}"),
+        has_master=False,
+        ends="at once",
+    ),
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from flask_engage.store.engine import Database
-from flask_engage.store.trouble import is_passing
+from flask_engage.store.engine import Database, open_database
+from flask_engage.store.trouble import is_passing, trouble_in_words
 
 #: The second row is not there before somebody gives the lock back. Its name is the whole
 #: server's.
@@ -76,3 +77,32 @@ def _wait_until_somebody_waits(connection: sa.Connection) -> None:
     )
     while not connection.scalar(waiting):
         assert time.monotonic() < deadline, "nobody waits"
+
+
+def test_what_is_wrong_with_a_database_is_told_and_wrong_sql_is_not(database: Database) -> None:
+    def told(words: str) -> str | None:
+        with database.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError) as raised:
+            connection.exec_driver_sql(words)
+        return trouble_in_words(raised.value)
+
+    missing = told("SELECT 1 FROM engage_nothing")
+    assert missing is not None
+    assert "run 'flask engage upgrade'" in missing
+    for wrong in (
+        "SELEKT 1",
+        "SELECT nothing FROM engage_person",
+        "SELECT nothing(1)",
+        "INSERT INTO engage_person (nothing) VALUES (1)",
+        "INSERT INTO engage_meta VALUES (1)",
+    ):
+        assert told(wrong) is None, wrong
+
+
+def test_a_database_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "no.sqlite3").write_bytes(b"this is a letter " * 100)
+    for path in (tmp_path / "no.sqlite3", tmp_path):
+        database = open_database(f"sqlite:///{path}")
+        with pytest.raises(sa.exc.DBAPIError) as raised, database.read() as session:
+            session.execute(sa.text("SELECT 1 FROM sqlite_master"))
+        assert "The database refuses: " in (trouble_in_words(raised.value) or "")
+        database.dispose()

@@ -276,8 +276,9 @@ def test_a_database_that_is_away_keeps_nothing_from_being_taken(
 
 
 def test_a_full_journal_asks_to_come_again_and_doubles_nothing(
-    app_host: Host, tmp_path: Path
+    app_host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("flask_engage._setting_checks.JOURNAL_LEAST_BYTES", 1)
     engage = Engage()
     app = app_host.create_app(
         engage, ENGAGE_JOURNAL_DIR=str(tmp_path / "journal"), ENGAGE_JOURNAL_MAX_BYTES=8192
