@@ -82,8 +82,10 @@ def read_filter_text(text: str | None, segments: Mapping[str, Filter]) -> Filter
     except RecursionError:
         raise InvalidFilter("filter: it is nested too deeply.") from None
     found = Filter.from_json(document, segments)
-    rules = current_state().registry.rules.values()
-    check_asked_before(found, [*segments.values(), *(rule.to for rule in rules)])
+    code = current_state().registry
+    rules = (rule.to for rule in code.rules.values())
+    # Not what operators saved: who saves a segment would give the leave for the next question.
+    check_asked_before(found, [*code.segments.values(), *rules])
     return found
 
 

@@ -61,7 +61,7 @@ def check_asked_before(wanted: Filter, known: Iterable[Filter]) -> None:
     What comes from a browser may not ask about any column of the host's users: whoever compares a
     password's hash with guesses, and counts, reads it.
 
-    :param known: the filters of the app's own code, and those that were checked before.
+    :param known: the filters of the app's own code.
     :raises InvalidFilter: naming the column.
     """
     asked = {column.name for column in _columns_of(wanted)}

@@ -20,7 +20,9 @@ from flask_engage import (
     person,
     visited,
 )
+from flask_engage._state import state_of
 from flask_engage.segments import suggestions
+from flask_engage.store.segment import add_segment
 from tests.dashboard import _town
 from tests.dashboard._conditions import EVERY_KIND
 
@@ -335,6 +337,11 @@ def test_what_comes_from_a_browser_asks_only_about_columns_that_the_code_asks_ab
             answer = operator.get(f"/engage/{path}", query_string=asked)
             assert answer.status_code == 400, (path, node)
             assert "nothing can be asked here of a column" in answer.text
+    saved = {"version": 1, "filter": {"host": "is_admin", "op": "==", "value": True}}
+    with state_of(town.app).ready.require().write() as session:
+        add_segment(session, "saved once", saved, "7", town.engage._clock())
+    answer = operator.get("/engage/people-count", query_string={"filter": json.dumps(saved)})
+    assert answer.status_code == 400, "what an operator saved gives no leave"
     town.engage.segment("admins", host(app_host.User.is_admin == True))  # noqa: E712
     allowed = {"version": 1, "filter": {"host": "is_admin", "op": "!=", "value": True}}
     answer = operator.get("/engage/people-count", query_string={"filter": json.dumps(allowed)})
