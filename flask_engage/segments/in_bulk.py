@@ -19,7 +19,8 @@ from ..store.engine import Database
 from ..store.erase import erase_people
 from ..store.operator import changes_of, is_taken_back, last_change_of, take_back
 from ..store.retry import persistently
-from ..store.tag import give_back, keep_off, tag_new, tagged_among, untag_people
+from ..store.tag import tag_new, tagged_among, untag_people
+from ..store.tag_undo import undo_putting, undo_taking
 from .people import People
 
 SECONDS = 2.0
@@ -142,11 +143,8 @@ def undo_part(
         if row is None:
             return None
         ids = _people_of(row.detail)
-        if was_put:
-            changed = untag_people(session, ids, name, now, put_at=begun)
-            keep_off(session, ids, name, begun, now)
-        else:
-            changed = give_back(session, ids, name, begun)
+        undo = undo_putting if was_put else undo_taking
+        changed = undo(session, ids, name, begun, now)
         if ids:
             note(session, ids)
         return changed

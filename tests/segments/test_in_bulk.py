@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -278,6 +279,65 @@ def test_two_that_undo_at_once_undo_each_batch_once(
     assert sum(part.changed for part in parts) == 7
     assert [part.changed + part.already for part in parts] == [7] * 4
     assert len(_noted(database, "undo off")) == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_whatever_order_it_is_undone_the_others_stay_as_they_would_be(
+    seed: int, database: Database, ids: list[int], people_of: Callable[..., People]
+) -> None:
+    chance = random.Random(seed)
+    log: dict[int, list[tuple[datetime, bool]]] = {one: [] for one in ids}
+    works: list[tuple[str, datetime, bool, list[int]]] = []
+    undone: set[str] = set()
+    for minute in range(30):
+        at, puts = NOW + minute * MINUTE, chance.random() < 0.5
+        some = [one for one in ids if chance.random() < 0.7]
+        has = {one: bool(log[one]) and max(log[one])[1] for one in ids}
+        changed = [one for one in some if has[one] != puts]
+        kind = chance.choice(["work", "work", "undo", "undo", "by hand"])
+        if kind == "undo" and works:
+            name, begun, did_put, whom = chance.choice(works)
+            _undo(database, name, begun, was_put=did_put)
+            for one in whom if name not in undone else []:
+                log[one].remove((begun, did_put))
+            undone.add(name)
+        elif kind == "work":
+            chosen = people_of(person.user_id.in_([str(ids.index(one)) for one in some]))
+            part = tag_part if puts else untag_part
+            name, span = f"w{minute}", Span(0, WHOLE)
+            assert part(database, chosen, "beta", at, _noting(name), span).changed == len(changed)
+            works.append((name, at, puts, changed))
+            _log(log, changed, at, puts)
+        else:
+            with database.write() as session:
+                (tag_people if puts else tag.untag_people)(session, some, "beta", at)
+            _log(log, changed, at, puts)
+        assert _since(database) == _since_by(log), f"after minute {minute}: {kind}"
+
+
+def _log(
+    log: dict[int, list[tuple[datetime, bool]]], whom: list[int], at: datetime, puts: bool
+) -> None:
+    for one in whom:
+        log[one].append((at, puts))
+
+
+def _since(database: Database) -> dict[int, datetime]:
+    with database.read() as session:
+        rows = session.execute(select(PersonTagRow.person_id, PersonTagRow.created_at))
+        return {row.person_id: row.created_at for row in rows}
+
+
+def _since_by(log: dict[int, list[tuple[datetime, bool]]]) -> dict[int, datetime]:
+    """Return since when people have the tag by what was done and not undone."""
+    found = {}
+    for one, moments in log.items():
+        since = None
+        for at, puts in sorted(moments):
+            since = (since or at) if puts else None
+        if since is not None:
+            found[one] = since
+    return found
 
 
 def _history(database: Database) -> set[tuple[object, ...]]:

@@ -24,6 +24,7 @@ from flask_engage.store.session import SessionRow
 from flask_engage.store.story import changes_query, events_before, ids_query, names_query
 from flask_engage.store.story_order import RANKS, Place
 from flask_engage.store.tag import tag_people, untag_people
+from flask_engage.store.tag_undo import undo_putting
 from tests.store._messages import add_message
 from tests.store._plans import plan_of, rows_read
 
@@ -185,7 +186,7 @@ def test_a_tag_is_told_of_when_it_was_put_on_and_when_it_was_taken_off(database:
         tag_people(session, [ada, grace], "beta", NOW)
         untag_people(session, [ada], "beta", NOW + MINUTE)
         tag_people(session, [ada], "beta", NOW + 2 * MINUTE)
-        untag_people(session, [ada, grace], "beta", NOW + 3 * MINUTE, put_at=NOW + 2 * MINUTE)
+        undo_putting(session, [ada, grace], "beta", NOW + 2 * MINUTE, NOW + 3 * MINUTE)
     with database.read() as session:
         found = timeline(session, ada, kind="tag").happenings
         assert [(one.at, one.name, one.facts) for one in found] == [
