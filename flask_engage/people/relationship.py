@@ -31,7 +31,6 @@ from ..store.upsert import dialect_of, insert_of
 from .refresh import SAY_SECONDS, RefreshReport, Turn
 from .relationship_sql import (
     PEOPLE,
-    START,
     Formula,
     Moment,
     changed,
@@ -213,10 +212,7 @@ class _Computing:
     def _compute(self, place: _Place, norms: Norms) -> bool:
         found = pointed(self.moment, norms, self.score.core, self.words)
         names, rows = changed(
-            scored(found, self.words, self.score.formula),
-            self.words,
-            self.moment.now,
-            start=START if self.score.formula is None else 0,
+            scored(found, self.words, self.score.formula), self.words, self.moment.now
         )
         run = self.run
         while True:

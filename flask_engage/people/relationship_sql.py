@@ -5,9 +5,8 @@
   + 15 · min(1, ln(1+e28) / ln(1+P95))   core events in 28 days
   + 20 · reply                           (replies + 0.5 · clicks + 1) / (delivered + 4), at most 1
 
-Hearts are one for each 20 points or part of them, 0 to 5. The 1 and the 4 keep one answer from
-being all of them; so everybody starts with 5 points, which they have done nothing for. Without
-more than those there is no heart.
+Hearts are one for each 20 points or part of them. The 1 and the 4 keep one answer from being all of
+them; they also give everybody some points, so that no heart at all is left to formulas of a host's.
 
 One statement for the people of a range of ids, the same on the three databases. Each derived
 table names the range, and a LIMIT that can't be reached keeps each layer apart: databases would
@@ -61,9 +60,6 @@ HALF_LIFE = 7.0
 
 WHOLE = {"recency": 35.0, "frequency": 30.0, "depth": 15.0, "reply": 20.0}
 """The points that each part can give."""
-
-START = 500
-"""Hundredths of a point that everybody has to whom nothing was sent; see `reply`."""
 
 _LOW, _HIGH = bindparam("low", type_=BigInteger), bindparam("high", type_=BigInteger)
 _BITS = {"clicked": 1, "replied": 2, "bounced": 4, "dismissed": 8}
@@ -361,19 +357,12 @@ def parts_of(found: Subquery, words: Words) -> Parts:
     return Parts(**{name: found.c[name] for name in names}, words=words)
 
 
-def changed(
-    found: Subquery, words: Words, now: datetime, *, start: int = START
-) -> tuple[list[str], Select[Any]]:
-    """Return the columns, and the rows of those of the range who are not as they were.
-
-    :param start: up to so many hundredths of a point make no heart.
-    """
+def changed(found: Subquery, words: Words, now: datetime) -> tuple[list[str], Select[Any]]:
+    """Return the columns, and the rows of those of the range who are not as they were."""
     column, was = found.c, RelationshipRow
     total = column.total
     steps = case(
-        (total <= start, 0),
-        *((total <= 2000 * hearts, hearts) for hearts in range(1, 5)),
-        else_=literal(5, Integer),
+        *((total <= 2000 * hearts, hearts) for hearts in range(5)), else_=literal(5, Integer)
     )
     is_capped = (column.unsubscribed == 1) | (column.dismissals >= 2)
     hearts = case(

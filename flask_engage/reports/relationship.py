@@ -62,7 +62,6 @@ def heart_of(session: Session, person_id: int) -> Heart | None:
     # Rounded up as the hearts are: 80.3 points are five hearts, and are shown as 81.
     total = ceil(round(row.score, 2))
     points = {} if norms.own_formula else _whole({n: getattr(row, n) for n in WHOLE}, total)
-    # Who has none is not kept at two, but has no more points than everybody starts with.
     capped = row.hearts == 2 and total > 40
     since = norms.at.date() - timedelta(days=HABIT_DAYS)
     return Heart(row, norms, points, total, capped, _coming(active_days(session, person_id, since)))

@@ -146,8 +146,7 @@ def hearts_for(past: Past, score: float) -> int | None:
     born = past.first_seen if past.signed_up is None else past.signed_up
     if born is not None and born < 7:
         return None
-    start = points(Past())["reply"]  # of whom nothing is known, and to whom nothing was sent
-    found = 0 if round(score, 6) <= start else math.ceil(round(score, 6) / 20)
+    found = math.ceil(round(score, 6) / 20)
     capped = past.unsubscribed or counts(past)["dismissals"] >= 2
     return min(2, found) if capped else found
 
@@ -307,7 +306,7 @@ def test_a_heart_remembers_what_it_was(
     later = NOW + timedelta(days=60)
     compute(database, later)
     row = hearts(database)[one]
-    assert (row.hearts, row.previous_hearts, row.hearts_at) == (0, 4, later)
+    assert (row.hearts, row.previous_hearts, row.hearts_at) == (1, 4, later)
     assert first.hearts_at is not None
     assert first.hearts_at < later
     compute(database, later + timedelta(days=5))
@@ -320,16 +319,18 @@ def test_the_new_have_no_hearts_yet(database: Database, people: Callable[..., li
     )
     compute(database)
     found = {key: row.hearts for key, row in hearts(database).items()}
-    assert found == {new: None, young: 0, old: 0}
+    assert found == {new: None, young: 1, old: 1}
 
 
-def test_hearts_are_none_to_five(database: Database, people: Callable[..., list[int]]) -> None:
+def test_hearts_are_one_to_five(database: Database, people: Callable[..., list[int]]) -> None:
     unanswered: list[Any] = [("sent", [("shown", 2.0)])] * 6
     answered: list[Any] = [("sent", [("replied", 2.0)])] * 6
     everything = Past(days=set(range(28)), seen=0.0, events=[("a", 1.0)] * 60, messages=answered)
     steps = {
-        0: [Past(), Past(seen=200.0, messages=unanswered), Past(days={40}, seen=95.0)],
-        1: [Past(seen=80.0), Past(days={20}), Past(messages=answered)],
+        1: [
+            *(Past(), Past(seen=200.0, messages=unanswered), Past(days={40}, seen=95.0)),
+            *(Past(seen=80.0), Past(days={20}), Past(messages=answered)),
+        ],
         2: [Past(days={0}, seen=0.0, messages=unanswered), Past(days=set(range(14, 28)))],
         5: [everything],
     }
@@ -350,7 +351,7 @@ def test_who_is_kept_at_two_hearts_is_told_from_who_has_less(
     with database.read() as session:
         reasons = [heart_of(session, one) for one in whose]
     found = [(one.row.hearts, one.is_capped) for one in reasons if one is not None]
-    assert found == [(2, True), (2, False), (0, False)]
+    assert found == [(2, True), (2, False), (1, False)]
 
 
 def test_who_is_gone_has_no_heart(database: Database, people: Callable[..., list[int]]) -> None:
