@@ -43,7 +43,7 @@ def problems(desk: Desk, where: str) -> list[str]:
     found = [
         f"{where}: {one['id']}: {node['html'][:160]}"
         for one in Axe().run(page).response["violations"]
-        if one["impact"] in ("serious", "critical")
+        if one["impact"] != "minor"
         for node in one["nodes"]
     ]
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):

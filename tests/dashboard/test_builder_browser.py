@@ -47,7 +47,7 @@ def _serious(page: Page) -> list[str]:
     return [
         f"{one['id']}: {node['html'][:160]}"
         for one in found
-        if one["impact"] in ("serious", "critical")
+        if one["impact"] != "minor"
         for node in one["nodes"]
     ]
 
