@@ -36,13 +36,21 @@ LEFT_OUT = {
     "gunicorn": "is run, with workers that are killed, by tests of its own",
 }
 
-#: With what is there in `flask shell`, and nothing else.
+#: As `flask shell` takes what is typed: line by line, with what is there and nothing else.
 SHELL = """
-import pathlib, app
+import code, pathlib, app
+
+class Shell(code.InteractiveConsole):
+    def showtraceback(self):
+        raise
+
+    def showsyntaxerror(self, *_, **__):
+        raise
+
 with app.app.app_context():
-    source = pathlib.Path("typed.py").read_text()
-    there = {"__name__": "__main__", **app.app.make_shell_context()}
-    exec(compile(source, "typed.py", "exec"), there)
+    shell = Shell(app.app.make_shell_context())
+    for line in [*pathlib.Path("typed.py").read_text().splitlines(), ""]:
+        shell.push(line)
 """
 
 
