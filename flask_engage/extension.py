@@ -371,8 +371,8 @@ class Engage(Registrations):
         On a terminal it shows a bar. Receivers of signals hear nothing of it.
 
         :param query: a select: the user's id, when it was, the event's name; each further column
-            is a property named by its label. Times without a zone are UTC. An index on the time
-            makes it faster.
+            is a property named by its label, which what is computed needs. Times without a zone
+            are UTC. An index on the time makes it faster.
         :param key: names this history. Rows of the same content under one key are as many
             events as there are rows.
         :param seen: each row also says that the person was here then: sessions, first and last
