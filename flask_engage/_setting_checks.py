@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from email.utils import parseaddr
@@ -192,7 +193,8 @@ def smtp_url(value: Any) -> str | None:
         raise ValueError(_SMTP_URL) from None
     if parts is None or parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise ValueError(_SMTP_URL)
-    if port == 0 or parts.path.strip("/"):
+    # What stands behind a sign in a password that is not written as it should be.
+    if port == 0 or parts.path.strip("/") or parts.fragment or "@" in parts.query:
         raise ValueError(_SMTP_URL)
     return str(value)
 
@@ -203,7 +205,8 @@ def sender(value: Any) -> str | None:
         return None
     if not isinstance(value, str) or "@" not in parseaddr(value)[1]:
         raise ValueError("expected an address such as 'Ada <ada@example.com>'.")
-    if not value.isprintable():
+    # Not isprintable(): names hold wide spaces, joined emoji and marks of direction.
+    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in value):
         raise ValueError(
             "expected one line such as 'Ada <ada@example.com>', without line breaks or control "
             "characters."

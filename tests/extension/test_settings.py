@@ -41,6 +41,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("BASE_URL", "https://app.exam\nple.com", "an address such as"),
     ("MAIL_FROM", "Ada\r\nBcc: all@example.com <ada@example.com>", "without line breaks"),
     ("MAIL_FROM", "ada@example.com\n", "without line breaks"),
+    ("MAIL_FROM", "Ada\u2028 <ada@example.com>", "without line breaks"),
+    ("MAIL_FROM", "Ada\x00 <ada@example.com>", "without line breaks"),
+    ("MAIL_FROM", "Ada\ud800 <ada@example.com>", "without line breaks"),
     ("MAIL_ONLY_TO", 5, "a list of addresses"),
 ]
 
@@ -64,6 +67,13 @@ TAKEN: list[tuple[str, Any, Any]] = [
     ("JOURNAL_DIR", Path("here") / "journal", "here/journal"),
     ("URL_PREFIX", "/admin/people-1.0_~/", "/admin/people-1.0_~"),
     ("MAIL_FROM", "Åse Ørn <ase@example.com>", "Åse Ørn <ase@example.com>"),
+    *(
+        ("MAIL_FROM", name, name)
+        for name in (
+            "Ada \N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER} <ada@example.com>",
+            "L\N{NO-BREAK SPACE}!\N{RIGHT-TO-LEFT MARK} <ada@example.com>",
+        )
+    ),
     ("MAIL_ONLY_TO", {"@Example.com"}, ("@example.com",)),
 ]
 

@@ -29,6 +29,8 @@ WRONG: list[tuple[str, Any]] = [
     ("SMTP_URL", f"smtp://ada:{SECRET}@mail.example.com:0"),
     ("SMTP_URL", f"smtp://ada:{SECRET}"),
     ("SMTP_URL", f"smtp://ada:4/{SECRET}@mail.example.com"),
+    ("SMTP_URL", f"smtp://ada:4#{SECRET}@mail.example.com"),
+    ("SMTP_URL", f"smtp://ada:4?{SECRET}@mail.example.com"),
     ("SMTP_URL", f"smtp://ada:[{SECRET}@mail.example.com"),
     ("SMTP_URL", f"smtp://ada:{SECRET}℀@mail.example.com"),
 ]
