@@ -6,6 +6,7 @@ import difflib
 import time
 from collections.abc import Callable
 from datetime import datetime
+from inspect import unwrap
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,8 @@ def fault_of_host(state: EngageState, error: Exception) -> str | None:
     hosts = [provider.function for provider in registry.providers.values()]
     if registry.relationship is not None:
         hosts.append(registry.relationship)
-    codes = {getattr(function, "__code__", None): function for function in hosts}
+    # Without decorators: those that have the same one share its code.
+    codes = {getattr(one, "__code__", None): one for one in map(unwrap, hosts)}
     said = " ".join(failure_of(error).error.split())
     for frame, line in walk_tb(error.__traceback__):
         if frame.f_code in codes:

@@ -183,8 +183,9 @@ def _plain(function: F, decorator: str) -> F:
     if not callable(function):
         raise InvalidFact(f"{decorator} got {function!r:.100}; put it before a function.")
     if iscoroutinefunction(function):
+        called = getattr(function, "__qualname__", function)  # a partial() has none
         raise InvalidFact(
-            f"{decorator}: {function.__qualname__} is async, and nobody awaits it; give a plain "
+            f"{decorator}: {called!s:.100} is async, and nobody awaits it; give a plain "
             "function (asyncio.run() inside of it, if need be)."
         )
     return function

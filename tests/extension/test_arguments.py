@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -92,6 +93,8 @@ def test_a_function_that_nobody_would_await_is_refused(name: str) -> None:
 
     with pytest.raises(InvalidFact, match="waits is async"):
         getattr(Engage(), name)(waits)
+    with pytest.raises(InvalidFact, match=r"waits at .* is async"):
+        getattr(Engage(), name)(partial(waits))
 
 
 def test_durations_are_timedeltas_or_seconds() -> None:

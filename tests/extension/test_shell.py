@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -184,6 +185,30 @@ def test_a_provider_that_raises_is_named_with_its_line(making: Making) -> None:
     assert_one_line(shell("refresh", "relationship"), "score() raised AttributeError")
     assert_one_line(shell("refresh", "brokn"), "Did you mean 'broken'?")
     assert_one_line(shell("refresh", "enrichment"), "Nobody is asked")
+
+
+def test_a_provider_with_a_decorator_is_named_and_no_other_that_has_it(making: Making) -> None:
+    engage = Engage()
+    shell = making(engage)
+
+    def counted(function: Any) -> Any:
+        @functools.wraps(function)
+        def counting() -> Any:
+            return function()
+
+        return counting
+
+    @engage.attribute_query("broken")
+    @counted
+    def broken() -> Any:
+        return {}["plan"]
+
+    @engage.attribute_query("whole")
+    @counted
+    def whole() -> Any:
+        return sa.select(sa.literal("1"), sa.literal(1).label("one"))
+
+    assert_one_line(shell("refresh", "broken"), "broken() raised KeyError: 'plan'")
 
 
 # --- what is written where ----------------------------------------------------------------------
