@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
@@ -239,7 +240,6 @@ class Engage(Registrations):
         :param name: 1 to 128 characters.
         :raises InvalidFilter: if it can't be a name, or the filter can't become SQL.
         """
-        from . import _operations
         from .segments.filter import Filter
         from .segments.values import checked_label
 
@@ -252,8 +252,7 @@ class Engage(Registrations):
         before = dict(segments)
         segments[name] = filter  # before it is checked: it may be in itself, by way of others
         try:
-            for app in self._apps:
-                _operations.check_filter(state_of(app), filter)
+            self._check_where_defined(filter)
         except InvalidFilter:
             segments.clear()
             segments.update(before)
@@ -322,7 +321,6 @@ class Engage(Registrations):
         :param priority: rules with a higher one are evaluated first.
         :raises InvalidMessage: if something of it can't work.
         """
-        from . import _operations
         from .automation.repeat import Once
         from .automation.rules import AutoMessage
 
@@ -337,10 +335,21 @@ class Engage(Registrations):
         )
         if name in self._registry.rules:
             raise InvalidMessage(f"There is an auto_message {name!r} already; names are unique.")
-        for app in self._apps:
-            _operations.check_filter(state_of(app), to)
+        self._check_where_defined(to)
         self._registry.rules[name] = rule
         return rule
+
+    def _check_where_defined(self, filter: Filter) -> None:
+        """Check a filter for each app that there is by now; where no database can be used, later.
+
+        :raises InvalidFilter: if it can't become SQL.
+        """
+        from . import _operations
+
+        for app in self._apps:
+            # A host starts without us, too; every command says what is wrong with the database.
+            with suppress(NotReady):
+                _operations.check_filter(state_of(app), filter)
 
     # --- running -----------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from flask_engage import (
     InvalidFact,
     InvalidFilter,
     InvalidSettings,
+    NotReady,
     Profile,
     in_segment,
     person,
@@ -216,6 +217,22 @@ def test_the_session_of_track_is_one(app: Flask, engage: Engage, app_host: Host)
 def test_an_identity_holds_what_its_fields_are(field: str, wrong: Any, expected: str) -> None:
     with pytest.raises(InvalidFact, match=rf"^Identity {field}=.*: expected {expected}"):
         Identity(1, **{field: wrong})
+
+
+# --- with a database that can't be used --------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mssql+pyodbc://x/y", "sqlite:////dev/null/x.db"])
+def test_an_app_starts_though_no_database_can_be_used(url: str) -> None:
+    app = Flask(__name__)
+    app.config |= {"SECRET_KEY": "x" * 32, "ENGAGE_DATABASE_URL": url, "ENGAGE_SCHEDULER": "off"}
+    engage = Engage(app)
+    app.add_url_rule("/", view_func=lambda: "here")
+    engage.segment("keen", person.sessions > 3)
+    engage.auto_message("hello", to=in_segment("keen"), send=InApp(title="Hi", body="You."))
+    assert app.test_client().get("/").text == "here"
+    with pytest.raises(NotReady):
+        engage.people(in_segment("keen")).count()
 
 
 # --- who may open the dashboard ---------------------------------------------------------------
