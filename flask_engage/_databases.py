@@ -54,9 +54,10 @@ def require_usable(db: Any, user_model: Any) -> None:
 
 
 def _unusable(db: Any) -> InvalidSettings:
+    # By its type alone: it may hold a URL with a password.
     return InvalidSettings(
-        f"db = {db!r:.100} can't be used; give a Flask-SQLAlchemy or Flask-SQLAlchemy-Lite "
-        "object, a SQLAlchemy Engine or a URL."
+        f"db is a {type(db).__name__}, which can't be used; give a Flask-SQLAlchemy or "
+        "Flask-SQLAlchemy-Lite object, a SQLAlchemy Engine or a URL."
     )
 
 

@@ -74,7 +74,9 @@ class Engage(Registrations):
         :raises RuntimeError: if an ``Engage`` is attached to this app already.
         """
         if not isinstance(app, Flask):
-            raise InvalidSettings(f"app = {app!r:.100} is no Flask app; call init_app(app, db).")
+            raise InvalidSettings(  # not its value: it may be a URL with a password
+                f"app is a {type(app).__name__} and no Flask app; call init_app(app, db)."
+            )
         if KEY in app.extensions:
             raise RuntimeError(
                 f"flask_engage is attached to the app {app.name!r} already; "

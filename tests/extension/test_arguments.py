@@ -34,7 +34,7 @@ ADULTS = person.email.is_set()
 
 @pytest.mark.parametrize("wrong", [5, True, ["sqlite://"], {"url": "sqlite://"}, object(), Engage])
 def test_a_database_that_is_none_is_refused_at_once(wrong: Any) -> None:
-    with pytest.raises(InvalidSettings, match=r"^db = .*give a Flask-SQLAlchemy"):
+    with pytest.raises(InvalidSettings, match=r"^db is a .*give a Flask-SQLAlchemy"):
         Engage(Flask("host"), wrong)
 
 

@@ -52,6 +52,15 @@ def test_an_error_names_the_setting_and_not_its_value(name: str, value: Any) -> 
     assert "missing" not in said, "it is there"
 
 
+@pytest.mark.parametrize("is_swapped", [False, True])
+def test_an_error_names_the_argument_and_not_its_value(is_swapped: bool) -> None:
+    url, app = f"postgresql://ada:{SECRET}@db/app", Flask("host")
+    given: tuple[Any, Any] = (url, app) if is_swapped else (app, {"url": url})
+    with pytest.raises(InvalidSettings) as raised:
+        Engage().init_app(*given)
+    assert SECRET not in str(raised.value)
+
+
 def test_the_port_of_a_mail_server_is_explained_in_words_of_ours() -> None:
     config = {"ENGAGE_SMTP_URL": "smtp://ada:x@example.com:mail", "ENGAGE_MAIL_FROM": "a@b.c"}
     with pytest.raises(InvalidSettings, match=r"a port from 1 to 65535") as raised:
