@@ -14,9 +14,9 @@ from sqlalchemy.types import NullType
 
 from ..errors import InvalidFact
 
-_MADE_UP = re.compile(r"%\(-?\d+ ")
-"""Begins what SQLAlchemy calls a column that has no name: with the number of an object in memory,
-so that it is called otherwise in each process."""
+_MADE_UP = re.compile(r"%\(-?\d+ [^()]+\)s")
+"""Stands in what SQLAlchemy calls a column that has no name: with the number of an object in
+memory, so that it is called otherwise in each process."""
 
 
 def derived(query: Any, what: str, columns: int) -> Subquery:

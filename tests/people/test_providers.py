@@ -170,6 +170,15 @@ def test_a_query_of_one_column_says_what_is_missing(database: Database, host: sa
         refresh_query(database, host, "ids", lambda: sa.select(Author.id))
 
 
+def test_a_label_may_hold_what_a_name_that_is_made_up_begins_with(
+    database: Database, host: sa.Engine
+) -> None:
+    label = "growth in %(7 days)"
+    query = sa.select(Author.id, sa.func.length(Author.handle).label(label))
+    assert refresh_query(database, host, "growth", lambda: query).failed == 0
+    assert attributes(database) == {key: {f"n:{label}": 2} for key in ("1", "2", "3")}
+
+
 def test_a_column_without_a_name_makes_no_attribute(database: Database, host: sa.Engine) -> None:
     computed = sa.func.length(Author.handle)
     both = sa.select(sa.func.abs(Author.id), computed, computed.label("letters"))
