@@ -87,9 +87,11 @@ _AWAY = "The database is away or locked"
 _FILE_CODES = frozenset({3, 8, 10, 11, 13, 14, 23, 26})
 #: PostgreSQL: who may log in, which databases there are, resources, operators, the system.
 _SERVER_CLASSES = frozenset({"28", "3D", "53", "57", "58"})
+#: Who may do what; a replica, or what else can only be read.
+_SERVER_STATES = frozenset({"42501", "25006"})
 #: MySQL and MariaDB: who may do what, which databases there are, full, read-only, out of time.
 _SERVER_NUMBERS = frozenset(
-    {1021, 1044, 1045, 1049, 1114, 1142, 1143, 1227, 1290, 1698, 1836, 1969, 3024}
+    {1021, 1044, 1045, 1049, 1114, 1142, 1143, 1227, 1290, 1698, 1792, 1836, 1969, 3024}
 )
 
 
@@ -115,7 +117,7 @@ def _is_about_server(cause: BaseException | None) -> bool:
         return (code & 0xFF) in _FILE_CODES
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     if state is not None:
-        return state[:2] in _SERVER_CLASSES or state == "42501"
+        return state[:2] in _SERVER_CLASSES or state in _SERVER_STATES
     number = cause.args[0] if cause is not None and cause.args else None
     if isinstance(number, int):
         return number in _SERVER_NUMBERS or 2000 <= number < 3000

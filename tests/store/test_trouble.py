@@ -98,6 +98,24 @@ def test_what_is_wrong_with_a_database_is_told_and_wrong_sql_is_not(database: Da
         assert told(wrong) is None, wrong
 
 
+#: How to make a connection one that can only read.
+READ_ONLY = {
+    "sqlite": "PRAGMA query_only = 1",
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+}
+
+
+def test_a_database_that_can_only_be_read_is_told(database: Database) -> None:
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql(READ_ONLY[database.dialect])
+        connection.commit()
+        with pytest.raises(sa.exc.DBAPIError) as raised:
+            connection.exec_driver_sql("DELETE FROM engage_meta")
+        connection.invalidate()
+    assert "The database refuses: " in (trouble_in_words(raised.value) or "")
+
+
 def test_a_database_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "no.sqlite3").write_bytes(b"this is a letter " * 100)
     for path in (tmp_path / "no.sqlite3", tmp_path):
