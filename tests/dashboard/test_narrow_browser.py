@@ -85,3 +85,26 @@ def test_a_long_value_leaves_its_name_room_to_be_read(
     assert set(VALUES) <= set(seen)
     most = 2 if width < 390 else 1
     assert [name for name, lines in seen.items() if lines > (4 if len(name) > 40 else most)] == []
+
+
+def test_the_usual_columns_of_the_list_are_not_cut_off_at_any_width(
+    many: Town, make_desk: Callable[..., Desk]
+) -> None:
+    with many.app.app_context():
+        many.engage.refresh("relationship")  # hearts are one column more
+    desk = make_desk(viewport={"width": 1600, "height": 800})
+    page = desk.open("/engage/people")
+    cut = []
+    for width in (1600, 1440, 1408, 1400, 1280, 1270, 1168, 1160, 1030, 1020, 840, 830, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        table = "document.querySelector('.folk').parentElement"
+        if page.evaluate(f"{table}.scrollWidth > {table}.clientWidth"):
+            cut.append(width)
+    assert not cut
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.locator("thead th:visible").count() == 9
+    # What one has asked for is there, and scrolls.
+    wanted = "&".join(f"c={key}" for key in ("", "email", "attr:plan", "attr:invites sent"))
+    desk.open(f"/engage/people?{wanted}")
+    page.set_viewport_size({"width": 840, "height": 800})
+    assert page.locator("thead th:visible").count() >= 4

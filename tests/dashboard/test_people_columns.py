@@ -96,7 +96,7 @@ def test_tags_and_their_hostile_names_are_shown(town: Town, operator: FlaskClien
             tag_people(session, [person_id], name, state_of(town.app).clock())
     text = operator.get("/engage/people?c=tags").text
     assert "<script>alert" not in text
-    assert "+1" in text
+    assert "+2" in text
 
 
 def test_the_part_for_the_script_is_the_list_and_no_more(town: Town, operator: FlaskClient) -> None:
