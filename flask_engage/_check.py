@@ -78,7 +78,7 @@ def told(unknown: Unknown, state: EngageState) -> str:
     }
     said = words[unknown.sort] % {"name": unknown.name}
     if unknown.sort == "attribute" and unknown.name in state.registry.providers:
-        return said + _("; “flask engage refresh” computes it")
+        return said + _("; “flask engage refresh” computes it.")
     if unknown.near:
         return said + _("; did you mean “%(near)s”?") % {"near": unknown.near}
     return said + "."

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from .errors import InvalidFact
-
 AttributeValue: TypeAlias = str | int | float | bool | datetime | None
 """What a custom attribute may hold. ``None`` means: not set."""
 
@@ -35,18 +33,6 @@ class Identity:
     yours their zone if they are local."""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     """Custom attributes that the host has at hand without any query."""
-
-    def __post_init__(self) -> None:
-        for what in ("email", "name"):
-            value = getattr(self, what)
-            if value is not None and not isinstance(value, str):
-                raise InvalidFact(f"Identity {what}={value!r:.100}: expected a text, or None.")
-        at: object = self.signed_up_at
-        attributes: object = self.attributes
-        if at is not None and not isinstance(at, datetime):
-            raise InvalidFact(f"Identity signed_up_at={at!r:.100}: expected a datetime, or None.")
-        if attributes is not None and not isinstance(attributes, Mapping):
-            raise InvalidFact(f"Identity attributes={attributes!r:.100}: expected a mapping.")
 
 
 @dataclass(frozen=True, slots=True)

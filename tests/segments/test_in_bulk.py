@@ -31,7 +31,8 @@ from flask_engage.store.operator import AuditRow, write_audit
 from flask_engage.store.person import PersonRow, PersonTagRow, TombstoneRow
 from flask_engage.store.person_write import tombstone_of
 from flask_engage.store.segment_member import SegmentChangeRow
-from flask_engage.store.tag import tag_people
+from flask_engage.store.tag import tag_people, tagged_among, untag_people
+from flask_engage.store.tag_undo import undo_putting, undo_taking
 from tests.segments._world import NOW, Somebody, add_people
 
 if TYPE_CHECKING:
@@ -279,6 +280,36 @@ def test_two_that_undo_at_once_undo_each_batch_once(
     assert sum(part.changed for part in parts) == 7
     assert [part.changed + part.already for part in parts] == [7] * 4
     assert len(_noted(database, "undo off")) == 3
+
+
+ORDERS = [
+    (works, order)
+    for works in (1, 2, 3)
+    for some in range(1, works + 1)
+    for order in itertools.permutations(range(works), some)
+]
+
+
+@pytest.mark.parametrize("had", [False, True])
+def test_every_order_of_undoing_few_works_leaves_the_others_alone(
+    had: bool, database: Database, ids: list[int]
+) -> None:
+    """By turns a tag is put on somebody and taken off, by one operator or by several."""
+    one = ids[:1]
+    with database.write() as session:
+        for number, (works, order) in enumerate(ORDERS):
+            name = f"tag {number}"
+            if had:
+                tag_people(session, one, name, NOW)
+            for turn in range(works):
+                work = tag_people if had == bool(turn % 2) else untag_people
+                assert work(session, one, name, LATER + turn * MINUTE) == 1
+            for turn in order:
+                undo = undo_putting if had == bool(turn % 2) else undo_taking
+                undo(session, one, name, LATER + turn * MINUTE, UNDONE)
+            left = [turn for turn in range(works) if turn not in order]
+            expected = had == bool(left[-1] % 2) if left else had
+            assert bool(tagged_among(session, one, name)) == expected, (works, order)
 
 
 @pytest.mark.parametrize("seed", range(5))
