@@ -14,6 +14,7 @@ from .chart import chart_of
 from .language import gettext as _
 from .pages import filter_text, page
 from .rules import rules_of
+from .zones import days_zone
 
 _RULES_SHOWN = 6
 
@@ -35,10 +36,7 @@ def show() -> Response:
             (_("in 7 days"), [day.weekly for day in days]),
             (_("in 30 days"), [day.monthly for day in days]),
         ],
-        since={
-            count: _seen_since(days[-count].day, ZoneInfo(state.settings.TIMEZONE))
-            for count in (1, 7, 30)
-        },
+        since={count: _seen_since(days[-count].day, days_zone(state)) for count in (1, 7, 30)},
         chart=chart_of(
             [day.daily for day in days],
             [day.weekly for day in days],
