@@ -18,6 +18,7 @@ from flask_engage._state import EngageState, current_state
 from flask_engage.delivery.tokens import read_unsubscribe_token, secret_keys_of
 from flask_engage.errors import NotReady
 from flask_engage.store.person import unsubscribe
+from flask_engage.store.retry import persistently
 
 _HEADERS: Final = {
     "Cache-Control": "private, no-store",
@@ -112,8 +113,8 @@ def _unsubscribe(state: EngageState, public_id: str) -> bool:
         database = state.ready.require()
     except NotReady:
         return False
-    with database.write() as session:
-        unsubscribe(session, public_id, state.clock())
+    now = state.clock()
+    persistently(database, lambda session: unsubscribe(session, public_id, now))
     return True
 
 

@@ -6,7 +6,7 @@ here is answered as if there were nothing to say.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from blinker import NamedSignal
@@ -19,11 +19,15 @@ from flask_engage.capture.identity import current_user_id
 from flask_engage.delivery import inapp
 from flask_engage.errors import NotReady
 from flask_engage.store.person import person_id_of
+from flask_engage.store.retry import persistently
 
 from .answers import private
 from .injection import script, script_version
 from .origin import is_own_fetch, is_same_origin
 from .track import Intake, recorded_token
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 _LARGEST_REPORT: Final = 64 * 1024
 """Bytes. A report has about 100."""
@@ -113,8 +117,7 @@ def _next_message(state: EngageState, user_id: str) -> dict[str, Any]:
         person_id = person_id_of(session, user_id)
         if person_id is None or not inapp.is_waiting(session, person_id, now):
             return {"message": None}
-    with database.write() as session:
-        item = inapp.next_for(session, person_id, now)
+    item = persistently(database, lambda session: inapp.next_for(session, person_id, now))
     if item is None:
         return {"message": None}
     if item.is_first:
@@ -144,13 +147,18 @@ def _seen(state: EngageState) -> int:
         database = state.ready.require()
     except NotReady:
         return 503
-    with database.write() as session:
+    now = state.clock()
+
+    def note(session: Session) -> inapp.Recorded | None:
         person_id = person_id_of(session, user_id)
-        noted = None
-        if person_id is not None:
-            noted = inapp.record_event(
-                session, person_id, report.delivery, report.kind, state.clock(), report.button
-            )
+        if person_id is None:
+            return None
+        return inapp.record_event(
+            session, person_id, report.delivery, report.kind, now, report.button
+        )
+
+    # Tabs of one person tell the same at once, which MariaDB may end with a deadlock.
+    noted = persistently(database, note)
     if noted is None:
         return 404
     if noted.is_new and report.kind in _SIGNALS:
