@@ -111,7 +111,7 @@ class Parts:
 
         What is beyond -700 or 700 counts as that; nothing gives nothing.
         """
-        return self.words.exp(self.words.double(value))
+        return self.words.exp_of_any(self.words.double(value))
 
     def ln(self, value: ColumnElement[Any] | float) -> ColumnElement[float]:
         """Return the natural logarithm of `value`; nothing where that is not above 0."""

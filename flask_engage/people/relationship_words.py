@@ -46,11 +46,16 @@ class Words:
         return type_coerce(literal(1.0, Double()) * type_coerce(value, Double()), Double())
 
     def exp(self, value: ColumnElement[Any]) -> ColumnElement[float]:
-        """Return e to the power of `value`, which counts as -700 or 700 where it is beyond."""
+        """Return e to the power of `value`, which is known to lie within 700 of 0."""
         name = func.engage_exp if self.dialect == "sqlite" else func.exp
+        return name(value, type_=Double())
+
+    def exp_of_any(self, value: ColumnElement[Any]) -> ColumnElement[float]:
+        """Return e to the power of `value`, which counts as -700 or 700 where it is beyond."""
         low, high = self.double(-_FARTHEST), self.double(_FARTHEST)
+        # Databases work out `value` for each time that it is named: not for what is within.
         within = case((value > high, high), (value < low, low), else_=value)
-        return name(type_coerce(within, Double()), type_=Double())
+        return self.exp(type_coerce(within, Double()))
 
     def ln(self, value: ColumnElement[float]) -> ColumnElement[float]:
         """Return the natural logarithm of `value`; nothing where that is not above 0."""
