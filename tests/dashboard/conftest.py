@@ -105,6 +105,7 @@ def make_desk(town: Town, app_host: Host, browser: Browser) -> Iterator[Callable
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: _answer(dialog, complaints))
         page.on("console", lambda said: _note(said, complaints))
+        _tell_traffic(page)
         desk = Desk(f"http://127.0.0.1:{server.server_port}", page, town, complaints)
         page.goto(f"{desk.url}/login/{admin}")
         complaints.clear()
@@ -116,6 +117,13 @@ def make_desk(town: Town, app_host: Host, browser: Browser) -> Iterator[Callable
     server.shutdown()
     thread.join(10)
     server.server_close()
+
+
+def _tell_traffic(page: Page) -> None:
+    """Print what was asked and answered: pytest shows it beside a test that failed."""
+    page.on("request", lambda one: print(f"asked     {one.method} {one.url}"))
+    page.on("response", lambda one: print(f"answered  {one.status} {one.request.method} {one.url}"))
+    page.on("requestfailed", lambda one: print(f"failed    {one.method} {one.url} {one.failure}"))
 
 
 def _note(said: ConsoleMessage, complaints: list[str]) -> None:
