@@ -56,6 +56,29 @@ def test_no_page_scrolls_sideways_in_320_pixels(make_desk: Callable[..., Desk]) 
     assert _failures(desk) == []
 
 
+def test_nothing_that_opens_over_a_page_goes_beyond_320_pixels(
+    make_desk: Callable[..., Desk],
+) -> None:
+    desk = make_desk(viewport={"width": 320, "height": 800})
+    wide, opened = [], 0
+    for path in (*PAGES, address(desk.town, 5)):
+        page = desk.open(path)
+        for one in page.locator("details[data-pop] > summary").all():
+            if not one.is_visible():
+                continue
+            one.click()
+            opened += 1
+            box = page.locator("details[data-pop][open] > .pop-box").first.bounding_box()
+            assert box is not None
+            scrolled = page.evaluate("document.documentElement.scrollWidth")
+            if box["x"] < 0 or box["x"] + box["width"] > 320 or scrolled > 320:
+                wide.append(f"{path}: {one.inner_text()}: {box}, {scrolled}")
+            page.keyboard.press("Escape")
+    assert opened > 5
+    assert not wide, "\n".join(wide)
+    assert _failures(desk) == []
+
+
 @pytest.mark.parametrize("width", [1280, 390, 320])
 def test_a_long_value_leaves_its_name_room_to_be_read(
     width: int, town: Town, make_desk: Callable[..., Desk]
