@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flask_engage")
 
 VERSION_TABLE = "engage_alembic_version"
-HEAD = "0004"
+HEAD = "0005"
 """The schema that this version of the code works with; a test compares it with Alembic's."""
 
 _LOCK_NAME = "engage_migrate"

@@ -16,7 +16,7 @@ class SessionRow(Base):
     __tablename__ = "engage_session"
     __table_args__ = (
         Index("ix_engage_session_person", "person_id", "started_at"),
-        Index("ix_engage_session_started", "started_at"),
+        Index("ix_engage_session_visit", "started_at", "person_id", "device"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)

@@ -118,6 +118,20 @@ def test_what_the_sums_answer_is_not_asked_of_events(crowd: Database, name: str)
         assert not _reads(plan, "engage_event"), plan
 
 
+@pytest.mark.parametrize(
+    "wanted", [FILTERS["mobile"], visited().at_least(2).within(days=7)], ids=["device", "any"]
+)
+def test_recent_visits_are_counted_from_an_index_alone(crowd: Database, wanted: Filter) -> None:
+    people = _people(crowd, wanted)
+    with _plans(crowd) as plans:
+        people.count()
+    words = "COVERING INDEX" if crowd.dialect == "sqlite" else "Index Only Scan using"
+    asked = [plan for plan in plans if _reads(plan, "engage_session")]
+    assert asked
+    for plan in asked:
+        assert f"{words} ix_engage_session_visit" in plan, plan
+
+
 @pytest.mark.parametrize("name", ASKED)
 def test_no_condition_goes_through_all_events(crowd: Database, name: str) -> None:
     people = _people(crowd, ASKED[name])

@@ -105,7 +105,7 @@ def test_an_upgrade_that_was_cut_off_goes_on_where_it_stopped(empty: Database) -
     with empty.engine.begin() as connection:
         connection.execute(sa.text(f"DROP TABLE {VERSION_TABLE}"))
         connection.execute(sa.text("DROP TABLE engage_delivery_event"))
-        index = "ix_engage_session_started"
+        index = "ix_engage_session_visit"
         on_table = " ON engage_session" if empty.dialect == "mysql" else ""
         connection.execute(sa.text(f"DROP INDEX {index}{on_table}"))
     upgrade(empty)
