@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import ColumnElement, Select, func, select
 
 from ..store.engine import Database
 from ..store.person import PersonRow
-from ..store.time_limit import statements_within
+from ..store.time_limit import read_within
 
 SECONDS = 2.0
 """What a count on a page may take."""
@@ -41,15 +41,9 @@ def count_people(
     return Count(FIRST, is_exact=False) if whole is None else Count(whole)
 
 
-def _within(database: Database, query: object, end: float) -> int | None:
+def _within(database: Database, query: Select[Any], end: float) -> int | None:
     """Return the number that `query` gives, or None if it was ended because of the time."""
     left = end - time.monotonic()
     if left <= 0.01:
         return None
-    try:
-        with database.read() as session, statements_within(session, left):
-            return session.scalar(query) or 0  # type: ignore[call-overload]
-    except DBAPIError:
-        if time.monotonic() < end - 0.05:
-            raise  # it was not our limit that ended it
-        return None
+    return read_within(database, left, lambda session: session.scalar(query) or 0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_
-from sqlalchemy.exc import DBAPIError
 
 from ..store.engine import Database
 from ..store.person import PersonRow
-from ..store.time_limit import statements_within
+from ..store.time_limit import read_within
 from ..types import Person
 from .paging import read_page
 from .profiles import as_people, is_encodable, select_people
@@ -62,19 +60,17 @@ def _searched(
     database: Database, condition: ColumnElement[bool], dialect: str, limit: int, seconds: float
 ) -> Sequence[Person] | None:
     """Return those who meet `condition`, who were last seen first; None if the time was over."""
-    end = time.monotonic() + seconds
-    try:
-        with database.read() as session, statements_within(session, seconds):
-            return read_page(
-                session,
-                condition,
-                dialect=dialect,
-                sort="last_seen",
-                descending=True,
-                after=None,
-                limit=limit,
-            ).people
-    except DBAPIError:
-        if time.monotonic() < end - 0.05:
-            raise  # it was not our limit that ended it
-        return None
+    page = read_within(
+        database,
+        seconds,
+        lambda session: read_page(
+            session,
+            condition,
+            dialect=dialect,
+            sort="last_seen",
+            descending=True,
+            after=None,
+            limit=limit,
+        ),
+    )
+    return None if page is None else page.people

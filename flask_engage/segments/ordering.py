@@ -27,9 +27,14 @@ from .comparison import iso_time
 from .compile import COLUMNS
 from .fields import FIELDS, field_kind
 from .json_sql import Member, number_literal
+from .text_sql import sorted_last
 from .values import Kind, checked_name, checked_text, did_you_mean
 
 ATTRIBUTE_PREFIX = "attr:"
+
+_INDEXED = frozenset(
+    {"user_id", "last_seen", "signed_up", "email", "name", "sessions", "relationship"}
+)
 
 CursorValue = str | int | float | bool | None
 """Where within a stretch a page begins; in JSON's words."""
@@ -57,9 +62,14 @@ class Stretch:
         """Whether `column` is of the person's relationship, which the query must join."""
         return self.column is RelationshipRow.hearts
 
-    def ordered(self, *, descending: bool) -> list[Any]:
-        """Return the ORDER BY within the stretch."""
+    def ordered(self, *, descending: bool, by_index: bool = True) -> list[Any]:
+        """Return the ORDER BY within the stretch.
+
+        :param by_index: whether an index may serve it, if there is one.
+        """
         columns = [self.id] if self.column is None else [self.column, self.id]
+        if not by_index:
+            columns = [sorted_last(column) for column in columns]
         return [column.desc() if descending else column.asc() for column in columns]
 
     def beyond(
@@ -75,6 +85,11 @@ class Stretch:
         if descending:
             return and_(column <= bound, or_(column < bound, later_id))
         return and_(column >= bound, or_(column > bound, later_id))
+
+
+def has_index(sort: str) -> bool:
+    """Tell whether the order by `sort` may have an index: of an attribute that isn't known."""
+    return sort.startswith(ATTRIBUTE_PREFIX) or sort in _INDEXED
 
 
 def stretches(session: Session, sort: str, *, descending: bool, dialect: str) -> list[Stretch]:

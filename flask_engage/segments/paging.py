@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from ..errors import InvalidFilter
@@ -99,9 +99,12 @@ def read_page(
     descending: bool,
     after: str | None,
     limit: int,
+    as_set: bool = False,
 ) -> Page:
     """Return the page of those who meet `condition` that begins at the cursor `after`.
 
+    :param as_set: find all who meet it first, and put them in order then; else people are
+        looked at in order until there are enough.
     :raises InvalidFilter: for an order that there isn't, or a cursor that isn't of this order.
     """
     if not 1 <= limit <= LIMIT:
@@ -113,7 +116,7 @@ def read_page(
         if not of_this_order or not 0 <= cursor.stretch < len(pieces):
             raise InvalidFilter(_NO_CURSOR.format(cursor=repr(after)[:40]))
         pieces[cursor.stretch].bound(cursor.value)  # raises where it isn't one of this stretch
-    walk = _Walk(session, condition, pieces, descending, cursor)
+    walk = _Walk(session, condition, pieces, descending, cursor, as_set)
     found = walk.collect(limit + 1)
     more, found = len(found) > limit, found[:limit]
     back = cursor is not None and cursor.back
@@ -146,8 +149,10 @@ class _Walk:
         pieces: Sequence[Stretch],
         descending: bool,
         cursor: Cursor | None,
+        as_set: bool,
     ) -> None:
         self._session = session
+        self._as_set = as_set
         self._condition = condition
         self._pieces = pieces
         self._cursor = cursor
@@ -171,7 +176,7 @@ class _Walk:
         piece, cursor = self._pieces[index], self._cursor
         if piece.is_empty:
             return []
-        query = select(PersonRow.id).where(self._condition, piece.condition)
+        query = self._query().where(piece.condition)
         if piece.is_related:
             # From the index on hearts to each person, and not the other way round.
             query = query.join(RelationshipRow, PersonRow.id == apart(RelationshipRow.person_id))
@@ -179,9 +184,19 @@ class _Walk:
             query = query.where(
                 piece.beyond(cursor.value, cursor.person_id, descending=self._descending)
             )
-        order = piece.ordered(descending=self._descending)
+        order = piece.ordered(descending=self._descending, by_index=not self._as_set)
         # Whole rows are read only of those on the page: where there is no index for the order,
         # everybody is gone through, and to carry all of a person along would be most of it.
         chosen = query.order_by(*order).limit(wanted).subquery("chosen")
         people = select_people().join(chosen, chosen.c.id == PersonRow.id)
         return self._session.execute(people.order_by(*order)).all()
+
+    def _query(self) -> Select[Any]:
+        """Return the question for the ids of those who meet the condition."""
+        query = select(PersonRow.id).where(self._condition)
+        if not self._as_set or self._session.get_bind().dialect.name != "sqlite":
+            return query
+        # Of one question SQLite makes a walk along the index of the order's column after all,
+        # because the column is asked to have a value.
+        met = query.offset(0).subquery("met")
+        return select(PersonRow.id).join(met, met.c.id == PersonRow.id)

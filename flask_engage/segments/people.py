@@ -19,9 +19,10 @@ from ..store.person import PersonRow, is_live
 from ..types import Person
 from .compile import CompileContext, where
 from .counting import SECONDS, Count, count_people
-from .filter import Filter
+from .filter import Everyone, Filter
 from .finding import Found, find_people
-from .paging import Page, read_page, turned
+from .listing import Asked, list_people
+from .paging import Page, turned
 from .profiles import (
     as_people,
     people_by_id,
@@ -173,16 +174,17 @@ class People:
             id; whether in capitals or not.
         :raises InvalidFilter: for an unknown order, or a cursor that isn't of this order.
         """
-        with self._database.read() as session:
-            return read_page(
-                session,
-                and_(self._condition(), _search(search)),
-                dialect=self._context.dialect,
-                sort=sort,
-                descending=descending,
-                after=after,
-                limit=limit,
-            )
+        asked = Asked(self._context.dialect, sort, descending, after, limit)
+        condition = _search(search)
+        if isinstance(self._filter, Everyone) and not self._only and not search.strip():
+            with self._database.read() as session:
+                return asked.read(session, self._condition(), as_set=False)
+        return list_people(
+            self._database,
+            asked,
+            lambda _session: and_(self._condition(), condition),
+            lambda session: and_(self._condition(whole=plans_well(session), few=True), condition),
+        )
 
     def beside(
         self,
@@ -225,9 +227,9 @@ class People:
             seconds=seconds,
         )
 
-    def _condition(self, *, whole: bool = False) -> ColumnElement[bool]:
+    def _condition(self, *, whole: bool = False, few: bool = False) -> ColumnElement[bool]:
         now: datetime = self._clock()
-        context = replace(self._context, whole=whole)
+        context = replace(self._context, whole=whole, few=few)
         return and_(is_live(), where(self._filter, now=now, context=context), *self._only)
 
     def _who(self, user: Any) -> ColumnElement[bool]:

@@ -52,6 +52,14 @@ class apart(FunctionElement[Any]):  # noqa: N801
     inherit_cache = True
 
 
+class sorted_last(FunctionElement[Any]):  # noqa: N801
+    """A column to order by that no index serves: planners like best to walk along an index until
+    there are enough, and believe that those who match stand evenly in it.
+    """
+
+    inherit_cache = True
+
+
 @compiles(mostly)
 def _mostly(element: mostly, compiler: SQLCompiler, **options: Any) -> str:
     condition = compiler.process(element.clauses, **options)
@@ -62,6 +70,13 @@ def _mostly(element: mostly, compiler: SQLCompiler, **options: Any) -> str:
 def _apart(element: apart, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
     return f"+{column}" if compiler.dialect.name == "sqlite" else column
+
+
+@compiles(sorted_last)
+def _sorted_last(element: sorted_last, compiler: SQLCompiler, **options: Any) -> str:
+    # Made twice, so that what it binds is bound twice.
+    column, again = (compiler.process(element.clauses, **options) for _ in range(2))
+    return f"coalesce({column}, {again})"
 
 
 @compiles(code_text)

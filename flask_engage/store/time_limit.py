@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from .base import is_mysql
+from .engine import Database
+
+T = TypeVar("T")
+
+_EARLY_SECONDS = 0.05
+"""By so much the clock of the database may be ahead of ours."""
 
 _SQLITE_STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock: about a millisecond."""
@@ -45,6 +51,22 @@ def statements_within(session: Session, seconds: float) -> Iterator[None]:
     else:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
         yield
+
+
+def read_within(database: Database, seconds: float, work: Callable[[Session], T]) -> T | None:
+    """Return what `work` reads, or None if the database ended it because of the time.
+
+    :param seconds: what a statement of `work` may take (on SQLite, all of them).
+    :raises sqlalchemy.exc.DBAPIError: if a statement failed for another reason.
+    """
+    end = time.monotonic() + seconds
+    try:
+        with database.read() as session, statements_within(session, seconds):
+            return work(session)
+    except DBAPIError:
+        if time.monotonic() < end - _EARLY_SECONDS:
+            raise  # it was not our limit that ended it
+        return None
 
 
 def _reset(connection: Connection, statement: str) -> None:

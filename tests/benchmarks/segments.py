@@ -70,6 +70,14 @@ FILTERS: dict[str, Filter] = {
 }
 
 
+NOBODY: dict[str, Filter] = {
+    "nobody did it": did("refunded"),
+    "nobody of late": visited().within(days=7).where(device="television"),
+    "nobody clicked": received("goodbye").clicked(),
+}
+"""Whom one finds only by going past everybody, unless it is asked the other way round."""
+
+
 def by_hand(dialect: str) -> dict[str, str]:
     """Return the same questions as somebody would write them who knows the tables."""
 
@@ -180,7 +188,9 @@ def measure(database: Database, rounds: int) -> list[dict[str, Any]]:
                 "ratio": round(ours[0] / theirs[0], 2),
             }
         )
-    pages = {f"page of {name}": (wanted, "last_seen") for name, wanted in FILTERS.items()}
+    pages = {
+        f"page of {name}": (wanted, "last_seen") for name, wanted in (FILTERS | NOBODY).items()
+    }
     pages |= {f"page by {sort}": (everyone, sort) for sort in SORTS}
     filtered: list[float] = []
     for name, (wanted, sort) in pages.items():
