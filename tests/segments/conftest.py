@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
 from flask_engage.segments.compile import CompileContext
 from flask_engage.segments.filter import Everyone, Filter
 from flask_engage.segments.people import People
 from flask_engage.store.engine import Database
+from flask_engage.store.person import PersonRow
 from tests.segments._world import NOW, Somebody, add_people
 
 
@@ -44,8 +46,15 @@ def matching(database: Database, people_of: Callable[..., People]) -> Callable[.
                 somebody.fields.setdefault("user_id", name)
             add_people(session, people.values())
         known.update(people)
-        found = {str(one.user_id) for one in people_of(wanted, segments=segments or {})}
-        others = {str(one.user_id) for one in people_of(~wanted, segments=segments or {})}
+        both = [people_of(one, segments=segments or {}) for one in (wanted, ~wanted)]
+        found, others = ({str(one.user_id) for one in people} for people in both)
+        with database.read() as session:
+            as_sets = [
+                set(session.scalars(select(PersonRow.user_id).where(condition)))
+                for people in both
+                for condition in [people._condition(whole=True, few=True)]
+            ]
+        assert as_sets == [found, others]
         assert found | others == known
         assert not found & others
         return found
