@@ -29,7 +29,8 @@ _SLACK = 1.0
 """Seconds by which a busy machine and its disk may delay any one request. To wait for a connection
 takes two, for a lock five."""
 _PROMISED = 0.05
-"""Seconds that a locked file may cost a request. A busy machine takes that from some itself."""
+"""Seconds that a locked file may cost a request. A busy machine takes that from some itself, and
+from as many of an app without us, which is asked by turns to tell how many those are."""
 
 
 # --- from the start ---------------------------------------------------------------------------
@@ -122,6 +123,15 @@ def _seconds(client: FlaskClient, count: int) -> list[float]:
     return took
 
 
+def _seconds_beside(client: FlaskClient, bare: FlaskClient, count: int) -> list[list[float]]:
+    """Return how long each of so many requests took, asked by turns: with us, and without."""
+    both: list[list[float]] = [[], []]
+    for n in range(0, count, 10):
+        for asked, took in zip((client, bare), both, strict=True):
+            took += _seconds(asked, min(10, count - n))
+    return both
+
+
 def _logged_in(app: Flask, host: Host) -> FlaskClient:
     user_id = host.add_user(app)
     client = app.test_client()
@@ -183,15 +193,20 @@ def test_a_sqlite_file_that_another_process_has_locked_delays_nobody(tmp_path: P
         engage = Engage()
         with _serving(host, engage, tmp_path) as app:
             client = _logged_in(app, host)
+            without = host.create_app()
+            without.post("/acts")(lambda: {"acted": True})
+            bare = without.test_client()
+            assert bare.get("/login/1").status_code == 302
             before = _seconds(client, 100)
             with _locked(sa.make_url(url).database or ""):
-                during = _seconds(client, 1000)
+                during, meanwhile = _seconds_beside(client, bare, 1000)
                 state = app.extensions["engage"]
                 assert state.recorder.status().backlog_bytes > 500 * 50
             _check(app, before, during, 550)
-            usual = median(before)
-            late = [took for took in during if took > usual + _PROMISED]
-            assert len(late) <= len(during) // 100, (usual, sorted(late)[-20:])
+            limit = median(before) + _PROMISED
+            late = [took for took in during if took > limit]
+            late_anyway = [took for took in meanwhile if took > limit]
+            assert len(late) <= len(during) // 100 + 2 * len(late_anyway), (limit, late)
         host.dispose()
 
 
