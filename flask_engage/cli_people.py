@@ -21,6 +21,7 @@ from .people.transfer.mapping import guess
 from .people.transfer.reading import survey
 from .people.transfer.report import report_lines
 from .segments.filter import Everyone, Filter
+from .segments.vocabulary import attribute_kinds
 from .store.attribute import kinds_in_use
 from .store.dossier import dossier
 from .store.engine import Database
@@ -57,7 +58,9 @@ def import_people(file: Path, mapped: tuple[str, ...], dry_run: bool, report: Pa
     if report is not None:
         _require_writable(report, "--report")
     layout = survey(file)
-    mapping = {**guess(layout.columns), **_pairs(mapped)}
+    with database.read() as session:
+        known = attribute_kinds(session)
+    mapping = {**guess(layout.columns, known), **_pairs(mapped)}
     for column in layout.columns:
         click.echo(f"{column}\t→ {mapping.get(column) or '(left out)'}", err=True)
     if dry_run:

@@ -72,13 +72,17 @@ def _taken_in(state: EngageState) -> AnyResponse:
     file = request.files.get("file")
     if file is None or not file.filename:
         raise BadFile(_("choose a file first."))
+    database = state.ready.require()
+    with database.read() as session:
+        known = attribute_kinds(session)
     public_id = uploads.accept_upload(
-        state.ready.require(),
+        database,
         cast("Any", file.stream),
         file.filename,
         state.clock(),
         str(operator().id)[:255],
         lambda session, row: note_in(session, state, "upload file", row.public_id, _of(row)),
+        known,
     )
     return redirect(to("transfer", public_id=public_id), 303)
 

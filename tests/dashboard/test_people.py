@@ -292,6 +292,7 @@ def test_without_a_script_too_a_search_is_not_called_everyone(
     shown = re.sub(r"<(\w+)[^>]* hidden[^>]*>.*?</\1>", "", text)
     assert "Found by “<bdi data-search-words>person1</bdi>”" in shown
     assert "Message all 7 found" in shown
+    assert "Message the one found" in operator.get("/engage/people?q=person12").text
     assert "Message everyone" not in shown
     assert "Everyone, found by “person1”" in shown  # the table's caption
     assert '<input type="hidden" name="q" value="person1" data-search-value>' in shown

@@ -153,6 +153,8 @@ def test_while_one_searches_the_page_speaks_of_those_found(
     expect(says).to_have_text("Found by “reader 01” – 11 people", use_inner_text=True)
     expect(main).to_have_text("Message all 11 found")
     assert problems(desk, "found") == []
+    page.locator("#q").fill("reader 011")
+    expect(main).to_have_text("Message the one found")
     page.locator("#q").fill("zzz")
     expect(says).to_have_text("Found by “zzz” – 0 people", use_inner_text=True)
     expect(main).to_have_count(0)

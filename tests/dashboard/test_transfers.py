@@ -132,6 +132,10 @@ def test_a_file_is_looked_at_then_imported_and_its_mistakes_reported(
     assert "Kunden" in desk.get("/engage/transfers").text
     actions = [(one.action, one.operator_id) for one in rows_of(app, AuditRow)]
     assert actions == [("upload file", "7"), ("start import", "7")]
+    # What people have now is known under its name the next time, and keeps its type.
+    form = form_of(desk.get(send("Email,PLAN,Score\na@example.org,9,\n", "again.csv").location))
+    assert [form[f"is{n}"] for n in range(3)] == ["email", "text", "number"]
+    assert [form[f"as{n}"] for n in (1, 2)] == ["plan", "score"]
 
 
 def test_every_step_is_written_down_with_who_took_it(

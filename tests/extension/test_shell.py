@@ -264,6 +264,17 @@ def test_a_report_that_can_not_be_written_keeps_the_import_from_beginning(
     assert not good.exists(), "nothing was wrong with any row"
 
 
+def test_a_column_is_taken_for_the_attribute_that_people_have(
+    making: Making, tmp_path: Path
+) -> None:
+    shell = making()
+    for number, heading in enumerate(["number:seat count", "Seat Count"]):
+        (tmp_path / "people.csv").write_text(f"user_id,{heading}\n1,{number}\n")
+        result = shell("import", str(tmp_path / "people.csv"))
+        assert f"{heading}\t→ number:seat count" in result.output
+    assert shell("export", "--column", "seat count").output.splitlines()[0] == "number:seat count"
+
+
 # --- what is set up ----------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from flask_engage.errors import InvalidFact
 from flask_engage.people.refresh import Turn
 from flask_engage.people.transfer import exporting, importing
+from flask_engage.people.transfer.guessing import guess_from
 from flask_engage.people.transfer.importing import begin_import, run_import
 from flask_engage.people.transfer.mapping import guess, read_record
 from flask_engage.people.transfer.reading import BadFile, Record, records, survey
@@ -359,3 +360,33 @@ def test_a_file_takes_no_unsubscription_back(database: Database, tmp_path: Path)
         (NOW, "DE"),
         (None, "FR"),
     ]
+
+
+KNOWN = {"plan": ("s",), "seat count": ("n",), "score": ("n", "s"), "?": ("s",), "Email": ("s",)}
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        {"Plan": "text:plan"},
+        {"Plan": "text:Plan", "plan": "text:plan", "PLAN": "text:PLAN"},
+        {"PLAN": "text:plan", "Plan": "text:Plan"},
+        {"Seat_Count": "number:seat count", "seats": "text:seats"},
+        {"number:plan": "number:plan"},
+        {"Score": "text:score"},
+        {"?": "text:?", "!": "text:!"},
+        {"Email": "email", "e-mail": ""},
+    ],
+)
+def test_a_column_called_like_a_known_attribute_is_taken_for_it(meant: dict[str, str]) -> None:
+    assert guess(tuple(meant), KNOWN) == meant
+
+
+def test_the_values_tell_the_type_only_of_what_is_new_or_has_several() -> None:
+    rows = [Record(1, {"Plan": "7", "Seat count": "x", "Score": "7", "new": "7"}, is_exact=False)]
+    assert guess_from(tuple(rows[0].values), rows, KNOWN) == {
+        "Plan": "text:plan",
+        "Seat count": "number:seat count",
+        "Score": "number:score",
+        "new": "number:new",
+    }

@@ -85,7 +85,8 @@ function nameFound(count) {
   if (!button) return;
   const most = Number(document.querySelector("[data-list]").dataset.most);
   button.closest("form").hidden = !count || count > most;
-  if (count) button.textContent = button.dataset.messageFound.replace("{n}", count.toLocaleString("en"));
+  const words = count === 1 ? button.dataset.messageOne : button.dataset.messageFound;
+  if (count) button.textContent = words.replace("{n}", count.toLocaleString("en"));
 }
 
 function setUpSegmentChoice() {

@@ -16,6 +16,7 @@ from typing import Any
 from ...errors import InvalidFilter
 from ...types import AttributeValue, Person
 from .cells import tags_cell, text_cell, value_cell
+from .mapping import CODES
 
 FIELDS = [
     "user_id",
@@ -51,7 +52,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "date": lambda value: isinstance(value, datetime),
     "text": lambda value: isinstance(value, str),
 }
-_WORDS = {"n": "number", "b": "boolean", "t": "date", "s": "text"}
 
 
 def columns_of(
@@ -64,7 +64,7 @@ def columns_of(
     :raises InvalidFilter: for something that there isn't.
     """
     attributes = {
-        name: [f"{_WORDS[kind]}:{name}" for kind in sorted(found)]
+        name: [f"{CODES[kind]}:{name}" for kind in sorted(found)]
         for name, found in sorted(kinds.items())
     }
     if not chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...capture.limits import check_name
@@ -17,15 +17,20 @@ _DAY = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9](?:[T ][0-2][0-9]:[0-5][0-9].{0
 _WORDS = frozenset({"true", "false", "yes", "no"})
 
 
-def guess_from(columns: tuple[str, ...], sample: Iterable[Record]) -> dict[str, str]:
-    """Return what `columns` probably mean; an attribute's type by its values in some rows."""
+def guess_from(
+    columns: tuple[str, ...], sample: Iterable[Record], known: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return what `columns` probably mean; an attribute's type by its values in some rows.
+
+    :param known: the attributes that people have, with their kinds; of just one, they keep it.
+    """
     rows = [record.values for record in sample if not record.problem]
-    found = guess(columns)
+    found = guess(columns, known)
     for column, target in found.items():
         kind, colon, name = target.partition(":")
         if not colon:
             continue
-        if kind == "text" and column != target:
+        if kind == "text" and column != target and len(known.get(name, ())) != 1:
             kind = _kind_of([row.get(column) for row in rows])
         found[column] = f"{kind}:{name}" if _may_be(name) else ""
     return found

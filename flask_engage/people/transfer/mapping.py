@@ -8,7 +8,7 @@ or nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -24,7 +24,10 @@ FIELDS = (
     *("unsubscribed", *PLACE),
 )
 _MOMENTS = ("signed_up", "first_seen", "last_seen")
-KINDS = ("text", "number", "boolean", "date")
+CODES = {"s": "text", "n": "number", "b": "boolean", "t": "date"}
+"""How the kinds of values are written in our tables, and in a file."""
+KINDS = tuple(CODES.values())
+_NONE: Mapping[str, Sequence[str]] = {}
 WHOLE = "attributes"
 _KNOWN_AS = {
     "user_id": ("userid", "id", "uid", "externalid", "customerid"),
@@ -57,21 +60,45 @@ Problem = tuple[str, str, str]
 """Column, what is wrong, what to do about it."""
 
 
-def guess(columns: tuple[str, ...]) -> dict[str, str]:
-    """Return what the columns of a file probably mean; of two alike the first."""
+def guess(columns: tuple[str, ...], known: Mapping[str, Sequence[str]] = _NONE) -> dict[str, str]:
+    """Return what the columns of a file probably mean; of two alike the first.
+
+    :param known: the attributes that people have, with the kinds of their values (``n s b t``): a
+        column ``Plan`` is taken for ``text:plan``.
+    """
+    headings = {column: (read_text(column) or "").strip() for column in columns}
+    called = {
+        name: f"{CODES[kinds[0]] if len(kinds) == 1 else 'text'}:{name}"
+        for name, kinds in known.items()
+    }
+    alike = {
+        _word(name): target for name, target in called.items() if name not in {*headings.values()}
+    }
     found: dict[str, str] = {}
-    for column in columns:
-        plain = read_text(column) or ""
+    for column, plain in headings.items():
         kind, colon, rest = plain.partition(":")
-        word = re.sub(r"[\W_]", "", plain.casefold())
+        word = _word(plain)
         if plain in (*FIELDS, WHOLE) or (colon and kind in KINDS and rest):
             target = plain
         elif plain in _OURS:
             target = ""
         else:
-            target = _SAME.get(word) or (f"text:{plain.strip()[:64]}" if plain.strip() else "")
+            target = (
+                _SAME.get(word) or called.get(plain) or (word and alike.get(word)) or _text(plain)
+            )
+        if target in found.values():
+            target = "" if target in FIELDS else _text(plain)
         found[column] = "" if target in found.values() else target
     return found
+
+
+def _word(heading: str) -> str:
+    """Return what is left of a heading without its case, spaces and signs."""
+    return re.sub(r"[\W_]", "", heading.casefold())
+
+
+def _text(name: str) -> str:
+    return f"text:{name[:64]}" if name else ""
 
 
 def checked_mapping(given: Mapping[str, str], columns: tuple[str, ...]) -> dict[str, str]:

@@ -6,9 +6,10 @@ The file itself is gone as soon as nothing more will come of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from types import MappingProxyType
 from typing import BinaryIO
 
 from sqlalchemy.orm import Session
@@ -52,9 +53,11 @@ def accept_upload(
     now: datetime,
     created_by: str | None,
     note: Note,
+    known: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """Keep a file with its guessed mapping; return the public id of the draft.
 
+    :param known: the attributes that people have, with the kinds of their values.
     :raises BadFile: if it can't be read to its end, or is too large; then nothing is kept.
     """
     sent = Sent(stream)
@@ -72,7 +75,7 @@ def accept_upload(
             else f"the file has more than {UPLOAD_ROWS:,} rows. It goes in with “flask engage "
             "import”, or in pieces."
         )
-    mapping = guess_from(layout.columns, islice(records(sent, layout), SAMPLE))
+    mapping = guess_from(layout.columns, islice(records(sent, layout), SAMPLE), known)
     row = new_import(
         name, layout, mapping, now, state="loading", is_upload=True, created_by=created_by
     )
