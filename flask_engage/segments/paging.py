@@ -178,8 +178,12 @@ class _Walk:
             return []
         query = self._query().where(piece.condition)
         if piece.is_related:
-            # From the index on hearts to each person, and not the other way round.
-            query = query.join(RelationshipRow, PersonRow.id == apart(RelationshipRow.person_id))
+            # A walk goes from the index on hearts to each person, and not the other way round;
+            # of a set each person's hearts are looked up.
+            theirs = RelationshipRow.person_id
+            query = query.join(
+                RelationshipRow, PersonRow.id == (theirs if self._as_set else apart(theirs))
+            )
         if cursor is not None and cursor.stretch == index:
             query = query.where(
                 piece.beyond(cursor.value, cursor.person_id, descending=self._descending)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from flask_engage.segments import listing
 from flask_engage.segments.compile import CompileContext
 from flask_engage.segments.filter import Filter
 from flask_engage.segments.hot import hot_keys
@@ -27,7 +28,7 @@ from flask_engage.store.hot_index import index_name, keep_hot
 from flask_engage.store.migrate import upgrade
 from tests import _databases
 from tests.benchmarks._crowd import NOW, fill
-from tests.benchmarks.segments import FILTERS, HOT
+from tests.benchmarks.segments import FILTERS, HOT, NOBODY
 
 PEOPLE, EVENTS = 12_000, 60_000
 SUMMED = {
@@ -171,6 +172,31 @@ def test_a_page_in_a_usual_order_is_read_along_its_index(
     for plan in chosen:
         assert SORTS[sort] in plan.partition("---")[2], plan
         assert not re.search(r"SCAN engage_person$|Seq Scan", plan, re.MULTILINE), plan
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("name", NOBODY)
+def test_those_found_as_a_set_are_not_looked_for_along_an_order(
+    crowd: Database, name: str, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planner believes that somebody matches, and went past a million to meet them."""
+
+    def only_as_a_set(database: Database, seconds: float, work: Any) -> Any:
+        if seconds == listing.WALK_SECONDS:
+            return None
+        with database.read() as session:
+            return work(session)
+
+    monkeypatch.setattr(listing, "read_within", only_as_a_set)
+    with _plans(crowd) as plans:
+        assert _people(crowd, NOBODY[name]).page(sort=sort, limit=20).people == ()
+    chosen = [plan for plan in plans if "AS chosen" in plan]
+    assert chosen
+    for plan in chosen:
+        along = rf"{SORTS[sort]}\b(?![^\n]*\n[^\n]*IS NULL)"  # few have no value: that may be read
+        assert not re.search(along, plan.partition("---")[2]), plan
+        for table in ("engage_person", "engage_relationship"):
+            assert not _goes_through(plan, table), plan
 
 
 def test_an_order_without_an_index_carries_no_whole_rows_along(crowd: Database) -> None:
