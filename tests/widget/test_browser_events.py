@@ -14,11 +14,20 @@ from tests.widget._site import Site, serve_site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, BrowserContext, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Page, Response, Route
 
 pytestmark = pytest.mark.browser
 
 TRACK = "**/engage/widget/track"
+
+
+def told(word: str) -> Callable[[Response], bool]:
+    """Return what knows the answer to `word`: one to what went before may come meanwhile."""
+
+    def is_it(answer: Response) -> bool:
+        return answer.url.endswith("/track") and f'"{word}"' in (answer.request.post_data or "")
+
+    return is_it
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +195,7 @@ def test_pages_that_scripts_show_are_sightings(
     ):
         page.evaluate(f"() => {{ {step} }}")
         page.wait_for_timeout(150)
-    with page.expect_response(TRACK):
+    with page.expect_response(told("end")):
         page.evaluate("Engage.track('end')")
     assert site.events(ada) == [("viewed next", {"tab": 2}), ("end", {})]
     # /reports, /people, /reports#top, /reports#/inbox, /next twice.
@@ -198,7 +207,7 @@ def test_a_router_that_tells_of_its_pages_itself_counts_none_twice(
 ) -> None:
     before = site.hits(ada)
     page.evaluate("Engage.page()")  # of the page that has just been loaded
-    with page.expect_response(TRACK):
+    with page.expect_response(told("/reports")):
         page.evaluate("history.pushState(null, '', '/reports')")
         page.wait_for_timeout(150)
         page.evaluate("Engage.page()")
@@ -209,7 +218,7 @@ def test_a_page_that_a_script_fetches_from_the_host_counts_once(
     site: Site, page: Page, ada: int
 ) -> None:
     before = site.hits(ada)
-    with page.expect_response(TRACK):
+    with page.expect_response(told("end")):
         page.evaluate("""async () => {
             document.querySelector('main').textContent = await (await fetch('/next')).text();
             history.pushState(null, '', '/next');
@@ -225,7 +234,7 @@ def test_a_session_begun_by_a_click_tells_where(site: Site, page: Page, ada: int
     page.evaluate("history.pushState(null, '', '/reports')")
     page.wait_for_timeout(100)
     site.advance(hours=3)
-    with page.expect_response(TRACK):
+    with page.expect_response(told("woke up")):
         page.evaluate("Engage.track('woke up')")
     *_, session = site.sessions(ada)
     assert session.landing_page == "/reports"
@@ -247,7 +256,7 @@ def test_nothing_goes_to_somebody_who_logged_in_in_another_tab(
     assert site.events(ada) == site.events(bob) == []
     assert site.hits(bob) == hits
     if then == "login":
-        with page.expect_response(TRACK) as answer:
+        with page.expect_response(told("by bob")) as answer:
             page.evaluate("Engage.track('by bob')")
         assert answer.value.status == 200
         assert site.events(bob) == [("by bob", {})]
@@ -308,7 +317,7 @@ def test_a_reply_that_is_lost_doubles_nothing(site: Site, page: Page, ada: int) 
     assert len(tries) == 4
     assert stored == [200]
     page.unroute(TRACK)
-    with page.expect_response(TRACK):
+    with page.expect_response(told("end")):
         page.evaluate("Engage.track('end')")
     assert site.events(ada) == [("paid", {"amount": 40}), ("end", {})]
     assert site.hits(ada) - before == 1
@@ -397,7 +406,7 @@ def test_a_page_taken_from_the_back_forward_cache_is_seen_again(
     with page.expect_event("framenavigated"):
         page.evaluate("history.back()")
     wait_until(page, lambda: page.evaluate("window.kept"))
-    with page.expect_response(TRACK) as answer:
+    with page.expect_response(told("after")) as answer:
         page.evaluate("Engage.track('after')")
     assert answer.value.status == (200 if same else 409)
     assert [name for name, _ in site.events(user_id)] == (["after"] if same else [])
