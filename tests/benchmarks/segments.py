@@ -76,6 +76,8 @@ NOBODY: dict[str, Filter] = {
     "nobody clicked": received("goodbye").clicked(),
 }
 """Whom one finds only by going past everybody, unless it is asked the other way round."""
+FEW = attr("score") < 30
+"""Three in ten thousand."""
 
 
 def by_hand(dialect: str) -> dict[str, str]:
@@ -191,6 +193,7 @@ def measure(database: Database, rounds: int) -> list[dict[str, Any]]:
     pages = {
         f"page of {name}": (wanted, "last_seen") for name, wanted in (FILTERS | NOBODY).items()
     }
+    pages |= {f"page of few by {sort}": (FEW, sort) for sort in ("last_seen", "relationship")}
     pages |= {f"page by {sort}": (everyone, sort) for sort in SORTS}
     filtered: list[float] = []
     for name, (wanted, sort) in pages.items():

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import and_, func, select, text, true
+from sqlalchemy import ColumnElement, and_, func, select, text, true
 from sqlalchemy.exc import DBAPIError
 
 from flask_engage.segments import listing
-from flask_engage.segments.listing import Asked, list_people
+from flask_engage.segments.listing import TRIES, Asked, list_people
 from flask_engage.segments.people import People
 from flask_engage.segments.words import attr, did, person, received, visited
 from flask_engage.store.person import PersonRow
@@ -62,8 +62,7 @@ def _only(ways: set[str]) -> Callable[..., Any]:
     """Let a page be found in these ways alone, as if the others took too long."""
 
     def read(database: Database, seconds: float, work: Callable[..., Any]) -> Any:
-        way = {listing.WALK_SECONDS: "walk", listing.SET_SECONDS: "set"}[seconds]
-        if way not in ways:
+        if {seconds: way for way, seconds in TRIES}[seconds] not in ways:
             return None
         with database.read() as session:
             return work(session)
@@ -111,19 +110,28 @@ def test_a_walk_that_takes_too_long_is_left_for_the_set(forty: Database) -> None
     assert [one.user_id for one in page.people] == ["7"]
 
 
-def test_a_set_that_takes_too_long_is_left_for_the_walk(
-    forty: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tries", range(1, len(TRIES) + 1))
+def test_a_way_that_takes_too_long_is_left_for_the_other(
+    tries: int, forty: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "SET_SECONDS", 0.2)
-    walks = [FORTY_TO_THE_SIXTH < 0, PersonRow.user_id == "8"]
+    """Each is tried again, and the walk goes on to its end after the last."""
+    times = [0.1] * tries + [60.0] * len(TRIES)
+    ways = [way for way, _ in TRIES]
+    monkeypatch.setattr(listing, "TRIES", tuple(zip(ways, times, strict=False)))
+    tried: list[str] = []
+
+    def condition(way: str) -> ColumnElement[bool]:
+        tried.append(way)
+        return PersonRow.user_id == "8" if len(tried) > tries else FORTY_TO_THE_SIXTH < 0
+
     page = list_people(
         forty,
         _asked(forty),
-        lambda _session: walks.pop(0),
-        lambda _session: FORTY_TO_THE_SIXTH < 0,
+        lambda _session: condition("walk"),
+        lambda _session: condition("set"),
     )
     assert [one.user_id for one in page.people] == ["8"]
-    assert not walks
+    assert tried == [*ways, "walk"][: tries + 1]
 
 
 def test_an_order_without_an_index_begins_with_the_set(forty: Database) -> None:

@@ -181,13 +181,7 @@ def test_those_found_as_a_set_are_not_looked_for_along_an_order(
 ) -> None:
     """The planner believes that somebody matches, and went past a million to meet them."""
 
-    def only_as_a_set(database: Database, seconds: float, work: Any) -> Any:
-        if seconds == listing.WALK_SECONDS:
-            return None
-        with database.read() as session:
-            return work(session)
-
-    monkeypatch.setattr(listing, "read_within", only_as_a_set)
+    monkeypatch.setattr(listing, "TRIES", ((listing.SET, 60.0),))
     with _plans(crowd) as plans:
         assert _people(crowd, NOBODY[name]).page(sort=sort, limit=20).people == ()
     chosen = [plan for plan in plans if "AS chosen" in plan]
