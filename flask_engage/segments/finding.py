@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 
 from ..store.engine import Database
 from ..store.person import PersonRow
-from ..store.time_limit import read_within
 from ..types import Person
-from .paging import read_page
+from .listing import SEARCH_TRIES, SET, Asked, Condition, try_to_list
 from .profiles import as_people, is_encodable, select_people
 
 
@@ -28,17 +27,25 @@ def find_people(
     database: Database,
     text: str,
     among: ColumnElement[bool],
-    search: ColumnElement[bool],
+    one_by_one: ColumnElement[bool],
+    as_set: Condition,
     *,
     dialect: str,
     limit: int,
     seconds: float,
 ) -> Found:
-    """Return at most `limit` people `among` whom `text` names; see ``People.find``."""
+    """Return at most `limit` people `among` whom `text` names; see ``People.find``.
+
+    :param one_by_one: who they are whom a search finds, as it is asked of one after another.
+    :param as_set: the same, as it is asked of everybody at once.
+    """
     named = _named(database, text, among, limit)
-    searched = _searched(database, and_(among, search), dialect, limit, seconds)
-    people = {one.public_id: one for one in (*named, *(searched or ()))}
-    return Found(tuple(people.values())[:limit], searched is not None or len(named) >= limit)
+    asked = Asked(dialect, "last_seen", descending=True, after=None, limit=limit)
+    tries = (*SEARCH_TRIES[:1], (SET, seconds))
+    page = try_to_list(database, asked, lambda _session: one_by_one, as_set, tries)
+    searched = () if page is None else page.people
+    people = {one.public_id: one for one in (*named, *searched)}
+    return Found(tuple(people.values())[:limit], page is not None or len(named) >= limit)
 
 
 def _named(
@@ -54,23 +61,3 @@ def _named(
             rows = session.execute(query.limit(limit)).all()
             found.update((one.public_id, one) for one in as_people(session, rows))
     return tuple(found.values())
-
-
-def _searched(
-    database: Database, condition: ColumnElement[bool], dialect: str, limit: int, seconds: float
-) -> Sequence[Person] | None:
-    """Return those who meet `condition`, who were last seen first; None if the time was over."""
-    page = read_within(
-        database,
-        seconds,
-        lambda session: read_page(
-            session,
-            condition,
-            dialect=dialect,
-            sort="last_seen",
-            descending=True,
-            after=None,
-            limit=limit,
-        ),
-    )
-    return None if page is None else page.people

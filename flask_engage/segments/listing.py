@@ -7,23 +7,32 @@ indexes that a count takes, and put in order. Which it is, no statistics tell fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ..store.engine import Database
+from ..store.person import PersonRow
 from ..store.time_limit import read_within
 from .ordering import has_index
 from .paging import Page, read_page
 
 WALK, SET = "walk", "set"
-TRIES = ((WALK, 0.15), (SET, 0.3), (WALK, 0.6), (SET, 4.0))
-"""The ways in turn, each with the seconds after which it is given up for the next; then one walks
-to the end. Each is given more than what went before it: so neither costs much where the other is
-far shorter, and a walk that would have been quick, had the database what it reads in its memory,
-comes back to what it has read before a long search for all who match has put that out again."""
+
+Tries = Sequence[tuple[str, float]]
+"""Ways in turn, each with the seconds after which it is given up for the next."""
+
+TRIES: Tries = ((WALK, 0.15), (SET, 0.6), (WALK, 0.6), (SET, 4.0))
+"""For a filter. Later ones are given more than what went before them: so neither way costs much
+where the other is far shorter, and a walk that would have been quick, had the database what it
+reads in its memory, comes back to what it has read before a long search for all who match has put
+that out again."""
+SEARCH_TRIES: Tries = ((WALK, 0.15), (SET, 4.0))
+"""For a search: to look at everybody's name is the most that it can cost."""
+FEW = 2000
+"""So many who match are looked for just once, whatever the stretches of the order."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +62,56 @@ class Asked:
 Condition = Callable[[Session], ColumnElement[bool]]
 
 
-def list_people(database: Database, asked: Asked, one_by_one: Condition, as_set: Condition) -> Page:
+def list_people(
+    database: Database,
+    asked: Asked,
+    one_by_one: Condition,
+    as_set: Condition,
+    tries: Tries = TRIES,
+) -> Page:
     """Return a page of those who match.
 
     :param one_by_one: makes the condition that is looked up for one person after another.
     :param as_set: makes the same, for everybody at once.
+    :param tries: the ways to go; one walks to the end when all of them took too long.
     """
+    if not has_index(asked.sort):
+        with database.read() as session:
+            # Everybody who matches is to be put in order anyway.
+            return asked.read(session, as_set(session), as_set=True)
+    page = try_to_list(database, asked, one_by_one, as_set, tries)
+    if page is None:
+        with database.read() as session:
+            return asked.read(session, one_by_one(session), as_set=False)
+    return page
+
+
+def try_to_list(
+    database: Database, asked: Asked, one_by_one: Condition, as_set: Condition, tries: Tries
+) -> Page | None:
+    """Return a page of those who match; None if each of `tries` took too long."""
 
     def walk(session: Session) -> Page:
         return asked.read(session, one_by_one(session), as_set=False)
 
     def gather(session: Session) -> Page:
-        return asked.read(session, as_set(session), as_set=True)
+        condition = as_set(session)
+        ids = _few(session, asked.dialect, condition)
+        return asked.read(session, condition if ids is None else PersonRow.id.in_(ids), as_set=True)
 
-    if not has_index(asked.sort):
-        with database.read() as session:
-            return gather(session)  # everybody who matches is to be put in order anyway
     ways = {WALK: walk, SET: gather}
-    for way, seconds in TRIES:
+    for way, seconds in tries:
         page = read_within(database, seconds, ways[way])
         if page is not None:
             return page
-    with database.read() as session:
-        return walk(session)
+    return None
+
+
+def _few(session: Session, dialect: str, condition: ColumnElement[bool]) -> Sequence[int] | None:
+    """Return the ids of all who meet `condition`, if they are not many."""
+    met = select(PersonRow.id).where(condition).cte("met")
+    if dialect == "postgresql":
+        # Or it plans for the first of them, as if there were many, and looks up one by one.
+        met = met.prefix_with("MATERIALIZED")
+    ids = session.scalars(select(met.c.id).limit(FEW + 1)).all()
+    return ids if len(ids) <= FEW else None

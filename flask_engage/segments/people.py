@@ -21,7 +21,7 @@ from .compile import CompileContext, where
 from .counting import SECONDS, Count, count_people
 from .filter import Everyone, Filter
 from .finding import Found, find_people
-from .listing import Asked, list_people
+from .listing import SEARCH_TRIES, TRIES, Asked, Condition, list_people
 from .paging import Page, turned
 from .profiles import (
     as_people,
@@ -183,7 +183,8 @@ class People:
             self._database,
             asked,
             lambda _session: and_(self._condition(), condition),
-            lambda session: and_(self._condition(whole=plans_well(session), few=True), condition),
+            self._as_set(condition),
+            SEARCH_TRIES if search.strip() else TRIES,
         )
 
     def beside(
@@ -217,15 +218,20 @@ class People:
         First whoever has it as their whole id or address, which an index tells; then those whom
         a search finds, who were last seen first, as far as that goes in `seconds`.
         """
+        search = _search(text)
         return find_people(
             self._database,
             text,
             self._condition(),
-            _search(text),
+            and_(self._condition(), search),
+            self._as_set(search),
             dialect=self._context.dialect,
             limit=limit,
             seconds=seconds,
         )
+
+    def _as_set(self, search: ColumnElement[bool]) -> Condition:
+        return lambda session: and_(self._condition(whole=plans_well(session), few=True), search)
 
     def _condition(self, *, whole: bool = False, few: bool = False) -> ColumnElement[bool]:
         now: datetime = self._clock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, insert, select, text, true
@@ -36,11 +36,13 @@ def forty(database: Database) -> Database:
 
 
 def _ids(database: Database, wanted: str, search: object = None, seconds: float = 20) -> object:
+    condition: Any = PersonRow.user_id.contains(wanted) if search is None else search
     found = find_people(
         database,
         wanted,
         true(),
-        PersonRow.user_id.contains(wanted) if search is None else search,  # type: ignore[arg-type]
+        condition,
+        lambda _session: condition,
         dialect=database.dialect,
         limit=4,
         seconds=seconds,
@@ -61,6 +63,25 @@ def test_the_database_itself_ends_a_search_that_takes_too_long(forty: Database) 
     tables = ", ".join(f"engage_person t{number}" for number in range(6))
     count = select(func.count()).select_from(text(tables)).scalar_subquery()
     assert _ids(forty, "7", count < 0, 0.5) == (["7"], False)
+
+
+def test_what_is_not_met_soon_is_looked_for_among_everybody_at_once(forty: Database) -> None:
+    tables = ", ".join(f"engage_person t{number}" for number in range(6))
+    count = select(func.count()).select_from(text(tables)).scalar_subquery()
+    found = find_people(
+        forty,
+        "nobody's",
+        true(),
+        count < 0,
+        lambda _session: PersonRow.email.startswith("reader1"),
+        dialect=forty.dialect,
+        limit=4,
+        seconds=20,
+    )
+    assert [one.email for one in found.people] == [
+        f"reader{n}@example.com" for n in (19, 18, 17, 16)
+    ]
+    assert found.is_complete
 
 
 def test_any_other_failure_is_raised(forty: Database) -> None:

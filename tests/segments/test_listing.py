@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, select, text, true
 from sqlalchemy.exc import DBAPIError
 
 from flask_engage.segments import listing
-from flask_engage.segments.listing import TRIES, Asked, list_people
+from flask_engage.segments.listing import SET, TRIES, WALK, Asked, list_people, try_to_list
 from flask_engage.segments.people import People
 from flask_engage.segments.words import attr, did, person, received, visited
 from flask_engage.store.person import PersonRow
@@ -58,18 +58,6 @@ def forty(database: Database) -> Database:
     return database
 
 
-def _only(ways: set[str]) -> Callable[..., Any]:
-    """Let a page be found in these ways alone, as if the others took too long."""
-
-    def read(database: Database, seconds: float, work: Callable[..., Any]) -> Any:
-        if {seconds: way for way, seconds in TRIES}[seconds] not in ways:
-            return None
-        with database.read() as session:
-            return work(session)
-
-    return read
-
-
 def _pages(people: People, **order: Any) -> list[Any]:
     pages = [people.page(limit=12, **order)]
     while pages[-1].next:
@@ -90,10 +78,26 @@ def test_every_way_leads_to_the_same_pages(
     for sort in SORTS:
         for descending in (True, False):
             found = []
-            for ways in ({"walk"}, {"set"}, set[str]()):
-                monkeypatch.setattr(listing, "read_within", _only(ways))
+            for way, few in ((WALK, 0), (SET, 0), (SET, 2000), ("", 0)):
+                tries = ((way, 60.0),) if way else ()
+                monkeypatch.setattr("flask_engage.segments.people.TRIES", tries)
+                monkeypatch.setattr(listing, "FEW", few)
                 found.append(_pages(people_of(wanted), sort=sort, descending=descending))
-            assert found[0] == found[1] == found[2], (sort, descending)
+            assert all(pages == found[0] for pages in found), (sort, descending)
+
+
+@pytest.mark.parametrize("few", [2, 3])
+def test_few_are_told_from_many(few: int, forty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "FEW", few)
+    three = PersonRow.user_id.in_(["7", "8", "9"])
+    with forty.read() as session:
+        ids = listing._few(session, forty.dialect, three)
+        assert ids == (
+            None if few == 2 else session.scalars(select(PersonRow.id).where(three)).all()
+        )
+    found = try_to_list(forty, _asked(forty), lambda _s: three, lambda _s: three, ((SET, 60),))
+    assert found is not None
+    assert {one.user_id for one in found.people} == {"7", "8", "9"}
 
 
 def _asked(database: Database, sort: str = "last_seen") -> Asked:
@@ -111,13 +115,10 @@ def test_a_walk_that_takes_too_long_is_left_for_the_set(forty: Database) -> None
 
 
 @pytest.mark.parametrize("tries", range(1, len(TRIES) + 1))
-def test_a_way_that_takes_too_long_is_left_for_the_other(
-    tries: int, forty: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_way_that_takes_too_long_is_left_for_the_other(tries: int, forty: Database) -> None:
     """Each is tried again, and the walk goes on to its end after the last."""
     times = [0.1] * tries + [60.0] * len(TRIES)
     ways = [way for way, _ in TRIES]
-    monkeypatch.setattr(listing, "TRIES", tuple(zip(ways, times, strict=False)))
     tried: list[str] = []
 
     def condition(way: str) -> ColumnElement[bool]:
@@ -129,6 +130,7 @@ def test_a_way_that_takes_too_long_is_left_for_the_other(
         _asked(forty),
         lambda _session: condition("walk"),
         lambda _session: condition("set"),
+        tuple(zip(ways, times, strict=False)),
     )
     assert [one.user_id for one in page.people] == ["8"]
     assert tried == [*ways, "walk"][: tries + 1]

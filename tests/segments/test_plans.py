@@ -20,6 +20,7 @@ from flask_engage.segments import listing
 from flask_engage.segments.compile import CompileContext
 from flask_engage.segments.filter import Filter
 from flask_engage.segments.hot import hot_keys
+from flask_engage.segments.listing import SET
 from flask_engage.segments.membership import measure_segments
 from flask_engage.segments.people import People
 from flask_engage.segments.words import ago, attr, did, everyone, visited
@@ -80,7 +81,7 @@ def _plans(database: Database) -> Iterator[list[str]]:
     words = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
 
     def explain(_connection: Any, cursor: Any, statement: str, given: Any, *_: Any) -> None:
-        if not statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+        if not statement.startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
             return
         asking = cursor.connection.cursor()
         asking.execute(words + statement, given)
@@ -181,11 +182,13 @@ def test_those_found_as_a_set_are_not_looked_for_along_an_order(
 ) -> None:
     """The planner believes that somebody matches, and went past a million to meet them."""
 
-    monkeypatch.setattr(listing, "TRIES", ((listing.SET, 60.0),))
+    monkeypatch.setattr("flask_engage.segments.people.TRIES", ((SET, 60.0),))
     with _plans(crowd) as plans:
-        assert _people(crowd, NOBODY[name]).page(sort=sort, limit=20).people == ()
-    chosen = [plan for plan in plans if "AS chosen" in plan]
-    assert chosen
+        for few in (-1, listing.FEW):  # as if they were many, and as few as they are
+            monkeypatch.setattr(listing, "FEW", few)
+            assert _people(crowd, NOBODY[name]).page(sort=sort, limit=20).people == ()
+    chosen = [plan for plan in plans if "AS chosen" in plan or "WITH met" in plan]
+    assert len(chosen) >= 4
     for plan in chosen:
         along = rf"{SORTS[sort]}\b(?![^\n]*\n[^\n]*IS NULL)"  # few have no value: that may be read
         assert not re.search(along, plan.partition("---")[2]), plan
