@@ -186,7 +186,7 @@ def people(document: str | None, segment: str | None, limit: int) -> None:
     found = _operations.people(state, wanted)
     count = found.count()
     page = found.page(sort="last_seen", descending=True, limit=limit)
-    click.echo(f"{count} people: {wanted.describe()}")
+    click.echo(f"{count} {'person' if count == 1 else 'people'}: {wanted.describe()}")
     for person in page.people:
         seen = person.last_seen.strftime("%Y-%m-%d %H:%M") if person.last_seen else "never"
         click.echo(
