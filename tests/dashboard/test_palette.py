@@ -80,7 +80,7 @@ def test_a_search_that_takes_too_long_is_ended_and_says_so(
     whole = engage.people(person.sessions >= 0)
     assert whole.find("example.com", limit=3).is_complete
     # No time at all: whoever has it as an address is found by an index all the same.
-    monkeypatch.setattr(finding, "_searched", lambda *_given: None)
+    monkeypatch.setattr(finding, "try_to_list", lambda *_given: None)
     found = whole.find("person1@example.com", limit=3)
     assert [one.name for one in found.people] == [NAMES[1]]
     assert not found.is_complete

@@ -376,6 +376,7 @@ KNOWN = {"plan": ("s",), "seat count": ("n",), "score": ("n", "s"), "?": ("s",),
         {"Score": "text:score"},
         {"?": "text:?", "!": "text:!"},
         {"Email": "email", "e-mail": ""},
+        {"public_id": "", "relationship": "", "": "", " ": ""},
     ],
 )
 def test_a_column_called_like_a_known_attribute_is_taken_for_it(meant: dict[str, str]) -> None:

@@ -86,7 +86,7 @@ def guess(columns: tuple[str, ...], known: Mapping[str, Sequence[str]] = _NONE) 
             target = (
                 _SAME.get(word) or called.get(plain) or (word and alike.get(word)) or _text(plain)
             )
-        if target in found.values():
+        if target and target in found.values():
             target = "" if target in FIELDS else _text(plain)
         found[column] = "" if target in found.values() else target
     return found
