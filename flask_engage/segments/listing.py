@@ -25,10 +25,9 @@ Tries = Sequence[tuple[str, float]]
 """Ways in turn, each with the seconds after which it is given up for the next."""
 
 TRIES: Tries = ((WALK, 0.15), (SET, 0.6), (WALK, 0.6), (SET, 4.0))
-"""For a filter. Later ones are given more than what went before them: so neither way costs much
-where the other is far shorter, and a walk that would have been quick, had the database what it
-reads in its memory, comes back to what it has read before a long search for all who match has put
-that out again."""
+"""For a filter. Each way is first given little: so neither costs much where the other is far
+shorter, and a walk that would have been quick, had the database what it reads in its memory, comes
+back to what it has read before a long search for all who match has put that out again."""
 SEARCH_TRIES: Tries = ((WALK, 0.15), (SET, 4.0))
 """For a search: to look at everybody's name is the most that it can cost."""
 FEW = 2000
