@@ -42,7 +42,7 @@ class RequestBuffer(msgspec.Struct, eq=False):
     events: int = 0
     in_host_session: bool = False
     """Some of them are stored by the host's transaction, perhaps before the session is."""
-    unanswered: list[Callable[[], None]] = []
+    unanswered: list[Callable[[], None]] | None = None
     """Records what was decorated as tracked and has been done, while no answer has told of it.
 
     What is still there in the end was done when the answer was on its way already."""

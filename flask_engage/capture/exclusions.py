@@ -67,6 +67,8 @@ class Exclusions:
         self._has_paths = bool(self._paths or self._prefixes)
         self._endpoints = frozenset(text for text in texts if text[0] != "/")
         self._decided: dict[tuple[str | None, str], bool] = {}
+        self._sorts: dict[tuple[str | None, str, str], bool] = {}
+        """Of each endpoint, method and browser: whether their requests are left out."""
 
     def excludes(self, request: Request, endpoint: str | None) -> bool:
         """Tell whether `request`, which led to `endpoint`, stands for nobody.
@@ -76,16 +78,23 @@ class Exclusions:
         # As excludes_place() and is_nobody(), in one go: each request that may be somebody's
         # comes by, and a call costs as much as what is asked.
         path, environ = request.path, request.environ
-        if (
-            self._decided.get((endpoint, request.method), True)
-            and self._leaves_out(endpoint, request.method)
-        ) or ((self._has_paths or path.startswith(self._own)) and self._excludes_path(path)):
-            return True
+        sort = (endpoint, request.method, environ.get("HTTP_USER_AGENT", ""))
+        leaves_out = self._sorts.get(sort)
         return (
-            read_user_agent(environ.get("HTTP_USER_AGENT", "")[:LONGEST]).is_bot
+            (self._leaves_out_sort(sort) if leaves_out is None else leaves_out)
+            or ((self._has_paths or path.startswith(self._own)) and self._excludes_path(path))
             or (not environ.keys().isdisjoint(_FETCHED_AHEAD) and is_prefetch(request))
             or (bool(self._callables) and any(item(request) for item in self._callables))
         )
+
+    def _leaves_out_sort(self, sort: tuple[str | None, str, str]) -> bool:
+        endpoint, method, agent = sort
+        decided = self._leaves_out(endpoint, method) or read_user_agent(agent[:LONGEST]).is_bot
+        if len(agent) <= LONGEST:
+            if len(self._sorts) >= _MAX_REMEMBERED:
+                self._sorts = {}
+            self._sorts[sort] = decided
+        return decided
 
     def excludes_place(self, path: str, endpoint: str | None, method: str = "GET") -> bool:
         """Tell whether nobody is seen at `path`, which leads to `endpoint`."""

@@ -8,6 +8,7 @@ one costs about as much as what it does here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from time import monotonic
 
 from flask import Flask, Request, Response
@@ -63,7 +64,7 @@ def _noticing(
 
 
 def _writing_down(state: EngageState) -> Callable[[BaseException | None], None]:
-    guard = state.guard
+    guard, clock, repeats = state.guard, state.clock, state.recorder.repeats
 
     def engage_write_down(failure: BaseException | None) -> None:
         held = app_context().g.__dict__
@@ -71,11 +72,18 @@ def _writing_down(state: EngageState) -> Callable[[BaseException | None], None]:
         if buffer is None or buffer.request is not request_context().request:
             return  # an outer request's, in whose context this one was made
         if failure is None:
-            for record in buffer.unanswered:
-                record()
-            if buffer.seen and buffer.who is not None:
+            if buffer.unanswered:
+                for record in buffer.unanswered:
+                    record()
+            who = buffer.who
+            if buffer.seen and who is not None:
                 try:
-                    _write_down(state, buffer, buffer.who)
+                    now = clock.source()
+                    at = buffer.first_at or now
+                    if buffer.in_host_session or not repeats.counts(
+                        who, buffer.request.environ, at, now
+                    ):
+                        _write_down(state, buffer, who, at, now)
                 except Exception as error:
                     if not guard.ends("recording a request", error):
                         raise
@@ -106,13 +114,10 @@ def _is_seen(state: EngageState, exclusions: Exclusions, request: Request) -> bo
     return buffer.seen
 
 
-def _write_down(state: EngageState, buffer: RequestBuffer, who: Who) -> None:
-    now = state.clock.source()
-    at = buffer.first_at or now
-    recorder, environ = state.recorder, buffer.request.environ
-    if not buffer.in_host_session and recorder.repeats.counts(who, environ, at, now):
-        return
-    recorder.append_first(
+def _write_down(
+    state: EngageState, buffer: RequestBuffer, who: Who, at: datetime, now: datetime
+) -> None:
+    state.recorder.append_first(
         Seen(
             at,
             who.user_id,
@@ -126,5 +131,5 @@ def _write_down(state: EngageState, buffer: RequestBuffer, who: Who) -> None:
             now if buffer.events else None,
         ),
         who,
-        environ,
+        buffer.request.environ,
     )

@@ -18,7 +18,7 @@ from .._state import EngageState
 from .buffer import RequestBuffer, Who
 from .exclusions import UNWILLING, refuses
 from .no_flush import unflushed
-from .who import kind_of, mapped_state, unwrapped, who_is
+from .who import kinds, mapped_state, unwrapped, who_is
 
 if TYPE_CHECKING:
     from flask.ctx import AppContext, RequestContext
@@ -77,22 +77,31 @@ def resolved(state: EngageState, buffer: RequestBuffer) -> Who | None:
     held = buffer.held
     login = held.get("_login_user")
     # Flask-Login puts another object there when somebody logs in or out meanwhile.
-    if not buffer.is_resolved or login is not buffer.login:
-        # Before the look: a host function that raises is not called again in this request.
-        buffer.is_resolved, buffer.who = True, None
-        try:
-            load_user = state.own_load_user or state.registry.load_user
-            if load_user is not None:
-                user = _from_host(state, load_user)
-            else:
-                user = _flask_login_user(state) if login is None else login
-            if user is not None and (
-                kind_of(type(user)).is_always_authenticated or _is_authenticated(user)
-            ):
-                buffer.who = who_is(state, user)
-                buffer.is_program = _is_programs(state, user)
-        finally:
-            buffer.login = held.get("_login_user")
+    if buffer.is_resolved and login is buffer.login:
+        return buffer.who
+    # Before the look: a host function that raises is not called again in this request.
+    buffer.is_resolved, buffer.who = True, None
+    try:
+        load_user = state.own_load_user or state.registry.load_user
+        if load_user is not None:
+            user = _from_host(state, load_user)
+        else:
+            user = _flask_login_user(state) if login is None else login
+        if user is not None and (
+            kinds[type(user)].is_always_authenticated or _is_authenticated(user)
+        ):
+            buffer.who = who_is(state, user)
+            # Nearly everywhere: a session that names somebody, and nothing else that could.
+            session = getattr(request_context(), "_session", None)
+            manager = getattr(state.app, "login_manager", None)
+            buffer.is_program = (
+                session is None
+                or "_user_id" not in session
+                or load_user is not None
+                or getattr(manager, "_request_callback", None) is not None
+            ) and _is_programs(state, user)
+    finally:
+        buffer.login = held.get("_login_user")
     return buffer.who
 
 
@@ -169,13 +178,6 @@ def _is_programs(state: EngageState, user: Any) -> bool:
     context = request_context()
     session = getattr(context, "_session", None)
     if state.own_load_user is None and state.registry.load_user is None:
-        manager = getattr(state.app, "login_manager", None)
-        if (
-            session is not None
-            and "_user_id" in session
-            and getattr(manager, "_request_callback", None) is None
-        ):
-            return False
         return not _is_by_cookie(state, user, session, context.request)
     if session:
         return False  # so also of who is being logged in right now

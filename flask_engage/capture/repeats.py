@@ -80,23 +80,22 @@ class Repeats:
 
         :param at: the moment of the sighting; the request ends `now`.
         """
-        known = self._known.get(who.user_id)
-        if (
-            known is None
-            or not known.first.at <= at <= now < known.until
-            or known.who != who
-            or known.said != tuple(map(environ.get, self._names))
-            or "utm_" in environ.get("QUERY_STRING", "")
-        ):
-            return False
-        referrer = environ.get("HTTP_REFERER")
-        if referrer is not None and referrer_of(referrer, known.said[0] or "") is not None:
-            return False
         with self._lock:
-            if self._known.get(who.user_id) is not known:
-                return False  # told in this very moment
+            known = self._known.get(who.user_id)
+            if (
+                known is None
+                or not known.first.at <= at <= now < known.until
+                or known.who != who
+                or known.said != tuple(map(environ.get, self._names))
+                or "utm_" in environ.get("QUERY_STRING", "")
+            ):
+                return False
+            referrer = environ.get("HTTP_REFERER")
+            if referrer is not None and referrer_of(referrer, known.said[0] or "") is not None:
+                return False
             known.hits += 1
-            known.last_at = max(at, known.last_at)
+            if at > known.last_at:
+                known.last_at = at
         return True
 
     def begin(self, first: Seen, who: Who, environ: Mapping[str, Any]) -> None:

@@ -244,7 +244,10 @@ def _await_answer(
     whose: Callable[[], Any] | None,
 ) -> None:
     """Track a success once its answer is known; without one, when the request has ended well."""
-    waiting = buffer_of_request().unanswered
+    buffer = buffer_of_request()
+    waiting = buffer.unanswered
+    if waiting is None:
+        waiting = buffer.unanswered = []
 
     def unanswered() -> None:
         _record(state, name, properties, result, whose)

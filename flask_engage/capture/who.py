@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from types import MemberDescriptorType
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import InstanceState
 
@@ -16,13 +15,14 @@ from ..errors import InvalidFact
 from ..types import Identity, Person
 from .buffer import Who
 from .facts import to_wire
-from .limits import USER_ID_LENGTH, check_user_id, check_values, is_plain, trim_text
+from .limits import USER_ID_LENGTH, check_user_id, check_values, trim_text
 from .no_flush import unflushed
 
 _EMAIL_LENGTH = 320
 _NAME_LENGTH = 255
 _NOTHING: Mapping[str, Any] = {}
 _TOLD = ("email", "name", "created_at")
+_MOST_KINDS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,17 @@ def _is_flask_logins(kind: type[Any], name: str) -> bool:
     return said == ("flask_login.mixins", f"UserMixin.{name}")
 
 
-kind_of: Callable[[type[Any]], _Kind] = lru_cache(maxsize=256)(_look_at)  # type: ignore[assignment]
+class _Kinds(dict[type[Any], _Kind]):
+    """What was found of each class, and is found of one that is asked for."""
+
+    def __missing__(self, kind: type[Any]) -> _Kind:
+        if len(self) >= _MOST_KINDS:
+            self.clear()  # somebody makes classes all the time
+        found = self[kind] = _look_at(kind)
+        return found
+
+
+kinds: Final = _Kinds()
 
 
 def who_is(state: EngageState, user: Any) -> Who | None:
@@ -78,7 +88,7 @@ def who_is(state: EngageState, user: Any) -> Who | None:
 
     :raises InvalidFact: if it is none of these.
     """
-    kind = kind_of(type(user))
+    kind = kinds[type(user)]
     if not kind.is_somebody:
         if kind.is_proxy:
             return who_is(state, user._get_current_object())
@@ -89,13 +99,14 @@ def who_is(state: EngageState, user: Any) -> Who | None:
     values = getattr(user, "__dict__", _NOTHING)
     if kind.slots:
         values = {**values, **{name: getattr(user, name, None) for name in kind.slots}}
-    email, name, since = values.get("email"), values.get("name"), values.get("created_at")
-    return Who(
-        _id_of_object(state, user, values, kind),
-        None if email is None else trim_text(email, _EMAIL_LENGTH),
-        None if name is None else trim_text(name, _NAME_LENGTH),
-        None if since is None else _moment(since),
-    )
+    who = Who(_id_of_object(state, user, values, kind))
+    if (email := values.get("email")) is not None:
+        who.email = trim_text(email, _EMAIL_LENGTH)
+    if (name := values.get("name")) is not None:
+        who.name = trim_text(name, _NAME_LENGTH)
+    if (since := values.get("created_at")) is not None:
+        who.signed_up_at = _moment(since)
+    return who
 
 
 def _identified(state: EngageState, user: Any, identify: Callable[[Any], Any]) -> Who | None:
@@ -122,12 +133,12 @@ def user_id_of(state: EngageState, user: Any) -> str:
     if who is not None:
         return who.user_id
     user = unwrapped(user)
-    return _id_of_object(state, user, getattr(user, "__dict__", _NOTHING), kind_of(type(user)))
+    return _id_of_object(state, user, getattr(user, "__dict__", _NOTHING), kinds[type(user)])
 
 
 def is_id(user: Any) -> bool:
     """Tell whether `user` is no user object but an id, or a ``Person`` of ours."""
-    return kind_of(type(user)).is_id
+    return kinds[type(user)].is_id
 
 
 def _plain_id(user: Any) -> str:
@@ -168,7 +179,7 @@ def _id_of_object(state: EngageState, user: Any, values: Mapping[str, Any], kind
         return _primary_key(user, mapped)
     else:
         found = getattr(user, "id", None)
-    if type(found) is str and len(found) <= USER_ID_LENGTH and is_plain(found):
+    if type(found) is str and found.isalnum() and found.isascii() and len(found) <= USER_ID_LENGTH:
         return found
     if found is None:
         raise InvalidFact(
@@ -210,4 +221,4 @@ def _moment(value: Any) -> datetime | None:
 
 def unwrapped(user: Any) -> Any:
     """Return the object behind a proxy such as Flask-Login's ``current_user``."""
-    return user._get_current_object() if kind_of(type(user)).is_proxy else user
+    return user._get_current_object() if kinds[type(user)].is_proxy else user

@@ -69,6 +69,11 @@ _KINDS: Final = _HEADERS | {name.lower(): kind for name, kind in _HEADERS.items(
 
 _USUAL_TYPES: Final = frozenset({"text/html; charset=utf-8", "text/html; charset=UTF-8"})
 
+_USUAL_FIRST: Final = frozenset(("Content-Type", value) for value in _USUAL_TYPES)
+
+_OURS: Final = ("engage_widget.", "engage_links.", "engage_dashboard.")
+"""How the endpoints of our own blueprints begin."""
+
 _MOST_TAGS: Final = 64
 
 _RARE: Final = b"~"
@@ -161,9 +166,25 @@ class Injector:
 
         :param recorded: whether this answer goes to a person whom we record.
         """
-        if not (recorded or self._for_all) or not _may_be_page(response, request):
+        environ = request.environ
+        if (
+            not (recorded or self._for_all)
+            or request.method != "GET"
+            or response.status_code not in _STATUSES
+            or response.direct_passthrough
+            # The browser will show the answer as a page, and not hand it to a script.
+            or environ.get("HTTP_SEC_FETCH_DEST", "document") not in _FETCHED_AS_PAGE
+            or (not environ.keys().isdisjoint(_ASKED_BY_SCRIPT) and _is_asked_by_script(environ))
+            or ((rule := request.url_rule) is not None and rule.endpoint.startswith(_OURS))
+        ):
             return False
-        said = _read_headers(response)
+        headers = response.headers
+        pairs = list(headers)
+        said = (
+            (pairs[1][1], 1, False, False)  # none but Flask's own
+            if len(pairs) == 2 and pairs[0] in _USUAL_FIRST and pairs[1][0] == "Content-Length"
+            else _read_headers(pairs, response)
+        )
         if said is None:
             return False
         body = response.response
@@ -187,22 +208,25 @@ class Injector:
             return False
         if self._nonce is not None or has_policy or hasattr(request, "csp_nonce"):
             placed = _with_nonce(start, host_nonce(request, response, self._nonce))
-        changed = b"%b%b%b" % (document[:position], placed, document[position:])
+        # A slice of the bytes would be a copy of the page, besides the one that is needed.
+        changed = b"".join((memoryview(document)[:position], placed, document[position:]))
         response.response = [changed]
         if length_at is not None:
-            response.headers[length_at] = "Content-Length", str(len(changed))
+            headers[length_at] = "Content-Length", str(len(changed))
         else:
-            response.headers["Content-Length"] = str(len(changed))
+            headers["Content-Length"] = str(len(changed))
         # Somebody else's answer to the same address has no tag.
-        if not (self._for_all or _flask_will_say_so()):
+        if not self._for_all and not _flask_will_say_so():
             if varies:
                 response.vary.add("Cookie")
             else:
-                response.headers.add("Vary", "Cookie")
+                headers.add("Vary", "Cookie")
         return True
 
 
-def _read_headers(response: Response) -> tuple[str, int | None, bool, bool] | None:
+def _read_headers(
+    pairs: list[tuple[str, str]], response: Response
+) -> tuple[str, int | None, bool, bool] | None:
     """Return what matters of the headers, read in one go; None if the answer must stay as it is.
 
     The length that they say and their number of it, if there is but one; whether the answer
@@ -211,7 +235,7 @@ def _read_headers(response: Response) -> tuple[str, int | None, bool, bool] | No
     typed = varies = has_policy = False
     length, length_at, lengths = "", None, 0
     at = 0
-    for name, value in response.headers:
+    for name, value in pairs:
         kind = _KINDS.get(name) or _KINDS.get(name.lower())
         if kind is None:
             pass
@@ -232,33 +256,11 @@ def _read_headers(response: Response) -> tuple[str, int | None, bool, bool] | No
     return (length, length_at, varies, has_policy) if typed else None
 
 
-def _may_be_page(response: Response, request: Request) -> bool:
-    """Tell whether, but for its headers and body, `response` is a document to be added to."""
-    if (
-        request.method != "GET"
-        or response.status_code not in _STATUSES
-        or response.direct_passthrough
-    ):
-        return False
-    environ = request.environ
-    # The browser will show the answer as a page, and not hand it to a script.
-    if environ.get("HTTP_SEC_FETCH_DEST", "document") not in _FETCHED_AS_PAGE:
-        return False
-    if not environ.keys().isdisjoint(_ASKED_BY_SCRIPT) and _is_asked_by_script(environ):
-        return False
-    rule = request.url_rule
-    return rule is None or not rule.endpoint.startswith("engage_") or not _is_ours(request)
-
-
 def _is_asked_by_script(environ: Mapping[str, str]) -> bool:
     said = environ.get("HTTP_X_REQUESTED_WITH")
     if said is not None and said.lower() == "xmlhttprequest":
         return True
     return any(name in environ for name in _ASKED_BY_SCRIPT if name != "HTTP_X_REQUESTED_WITH")
-
-
-def _is_ours(request: Request) -> bool:
-    return (request.blueprint or "").startswith("engage_")
 
 
 def _whole_body(response: Response) -> bytes | None:
@@ -275,10 +277,9 @@ def _flask_will_say_so() -> bool:
     context = request_context()
     session = getattr(context, "_session", None)
     return (
-        session is not None
+        type(session) is SecureCookieSession
         and session.accessed
         and type(context.app.session_interface) is SecureCookieSessionInterface
-        and type(session) is SecureCookieSession
     )
 
 
