@@ -7,7 +7,7 @@ import reprlib
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from .._clock import as_utc
@@ -26,6 +26,11 @@ _INT_LIMIT = 2**63
 _AHEAD = timedelta(days=1)
 """Clocks differ, and so do zones that somebody mixed up; by more than a day they do not."""
 _EARLIEST_YEAR = 1970
+
+
+_MOST_NAMES = 4096
+_names: set[str] = set()
+"""Plain names of up to `NAME_LENGTH` that have passed: a host says the same few all the time."""
 
 
 _shortly = reprlib.Repr()
@@ -47,12 +52,24 @@ def is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and text.strip() == text != ""
 
 
+def _is_plain_name(name: object) -> TypeGuard[str]:
+    if type(name) is not str:
+        return False
+    if name in _names:
+        return True
+    if not is_plain(name) or len(name) > NAME_LENGTH:
+        return False
+    if len(_names) < _MOST_NAMES:
+        _names.add(name)
+    return True
+
+
 def check_name(name: object, what: str = "event") -> str:
     """Return `name` trimmed and in NFC.
 
     :raises InvalidFact: unless it is a text of 1 to 64 printable characters.
     """
-    if type(name) is str and is_plain(name) and len(name) <= NAME_LENGTH:
+    if _is_plain_name(name):
         return name
     if isinstance(name, str):
         found = unicodedata.normalize("NFC", name.strip())
@@ -125,17 +142,21 @@ def check_properties(properties: object) -> dict[str, PropertyValue]:
     checked: dict[str, PropertyValue] = {}
     size = 0
     for key, value in properties.items():
-        if not isinstance(key, str) or not key:
-            raise InvalidFact(f"property {_shown(key)}: expected a text that is not empty.")
-        key = check_text(key, "a property's name")
+        if not _is_plain_name(key):
+            if not isinstance(key, str) or not key:
+                raise InvalidFact(f"property {_shown(key)}: expected a text that is not empty.")
+            key = check_text(key, "a property's name")
         if type(value) is str and value.isascii() and "\0" not in value:
             found: PropertyValue = value  # as most are
+            size += len(value)
         elif type(value) is int and -_INT_LIMIT <= value < _INT_LIMIT:
             found = value
+            size += 8
         else:
             found = _check_scalar(value, f"property {key!r:.80}")
+            size += len(found.encode()) if isinstance(found, str) else 8
         checked[key] = found
-        size += len(key.encode()) + (len(found.encode()) if isinstance(found, str) else 8)
+        size += len(key) if key.isascii() else len(key.encode())
     if size > PROPERTIES_BYTES:
         raise InvalidFact(f"{size} bytes of properties: expected at most {PROPERTIES_BYTES}.")
     return checked

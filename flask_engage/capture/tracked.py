@@ -60,9 +60,9 @@ def track(
     name = check_name(name, "event")
     checked = check_properties(properties)
     event_id = check_event_id(id)
-    now = state.clock()
+    now = state.clock.source()
     moment = None if at is None else check_past(at, now)
-    who = _whom(state, user, f"track({name!r})")
+    who = _whom(state, user, "track", name)
     if who is None:
         return False
     buffer = _visit_of(state, who) if at is None else None
@@ -87,7 +87,7 @@ def seen(
     """
     count = check_hits(hits)
     moment = None if at is None else check_past(at, state.clock())
-    who = _whom(state, user, "seen()")
+    who = _whom(state, user, "seen")
     if who is None:
         return False
     return state.recorder.append(
@@ -112,7 +112,7 @@ def set_attributes(
     :raises InvalidFact: if a name or a value is outside of the limits.
     """
     wire = to_wire(check_values(values))
-    who = _whom(state, user, "set_attributes()")
+    who = _whom(state, user, "set_attributes")
     if who is None:
         return False
     if not wire:
@@ -127,7 +127,7 @@ def increment(state: EngageState, name: str, by: float = 1, *, user: Any = None)
     """
     name = check_name(name, "attribute")
     amount = check_amount(name, by)
-    who = _whom(state, user, f"increment({name!r})")
+    who = _whom(state, user, "increment", name)
     if who is None:
         return False
     return state.recorder.append(Increment(state.clock(), who.user_id, name, amount, _source()))
@@ -137,17 +137,21 @@ def _source() -> str:
     return "page" if has_request_context() else "api"
 
 
-def _whom(state: EngageState, user: Any, what: str) -> Who | None:
+def _whom(state: EngageState, user: Any, call: str, of: object = None) -> Who | None:
     """Return whom a call is about; None if it is about nobody who is recorded."""
     if not state.settings.ENABLED:
         return None
     if user is not None:
         return _named(state, user)
     if not has_request_context():
+        what = f"{call}({'' if of is None else repr(of)})"
         _log.warning("flask_engage: %s needs user=… outside of a request; not recorded.", what)
         return None
-    with state.guard.guarded("looking who is logged in"):
+    try:
         return recorded_identity(state, buffer_of_request())
+    except Exception as error:
+        if not state.guard.ends("looking who is logged in", error):
+            raise
     return None
 
 

@@ -112,3 +112,18 @@ def test_times_among_attributes_come_back_as_times() -> None:
 def test_whatever_comes_along_is_trimmed_to_what_fits(data: bytes) -> None:
     found = limits.trim_text(data.decode(errors="surrogateescape"), 10)
     assert found is None or (0 < len(found) <= 10 and "\0" not in found and found.encode())
+
+
+def test_names_that_pass_are_remembered_but_fill_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "_names", set())
+    monkeypatch.setattr(limits, "_MOST_NAMES", 10)
+    for number in range(100):
+        assert limits.check_name(f"name {number}") == f"name {number}"
+        assert limits.check_properties({f"key {number}": 1}) == {f"key {number}": 1}
+        assert limits.check_name(f" näme {number}\n") == f"näme {number}"
+        with pytest.raises(InvalidFact):
+            limits.check_name("x" * 65 + str(number))
+    assert len(limits._names) == 10
+    assert limits.check_name("name 99") == "name 99"
