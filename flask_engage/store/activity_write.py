@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from .activity import ActiveDayRow, ActiveGapRow, ActiveWeekRow
+from .among import among
 from .bulk import Insert, InsertNew, Upsert
 
 LONGEST_GAP = 31
@@ -62,7 +63,7 @@ def _unknown(session: Session, days: Mapping[int, Set[date]]) -> dict[int, set[d
         (person_id, day)
         for person_id, day in session.connection().execute(
             select(ActiveDayRow.person_id, ActiveDayRow.day).where(
-                ActiveDayRow.person_id.in_(list(days)),
+                among(session, ActiveDayRow.person_id, days),
                 ActiveDayRow.day.between(min(everything), max(everything)),
             )
         )
@@ -82,7 +83,7 @@ def _neighbours(session: Session, new: Mapping[int, Set[date]]) -> dict[int, lis
     for person_id, day in session.connection().execute(
         select(ActiveDayRow.person_id, ActiveDayRow.day)
         .where(
-            ActiveDayRow.person_id.in_(list(new)),
+            among(session, ActiveDayRow.person_id, new),
             ActiveDayRow.day.between(min(everything) - reach, max(everything) + reach),
         )
         .order_by(ActiveDayRow.person_id, ActiveDayRow.day)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from .._clock import as_utc
 from ..errors import InvalidFact
 from ..types import AttributeValue
+from .among import among
 from .attribute import AttributeRow
 from .person import PersonRow
 from .upsert import Incoming, upsert
@@ -152,7 +153,7 @@ def apply_writes(session: Session, writes: Sequence[Write], now: datetime) -> li
 def _locked_copies(session: Session, person_ids: set[int]) -> dict[int, dict[str, Any]]:
     rows = session.execute(
         select(PersonRow.id, PersonRow.attributes)
-        .where(PersonRow.id.in_(person_ids))
+        .where(among(session, PersonRow.id, person_ids))
         .order_by(PersonRow.id)
         .with_for_update()
     )
@@ -166,8 +167,8 @@ def _known(session: Session, writes: Sequence[Write]) -> dict[_Key, _State | Non
     wanted: dict[_Key, _State | None] = {(write.person_id, write.name): None for write in writes}
     rows = session.execute(
         select(AttributeRow.__table__).where(
-            AttributeRow.person_id.in_({person_id for person_id, _ in wanted}),
-            AttributeRow.name.in_({name for _, name in wanted}),
+            among(session, AttributeRow.person_id, {person_id for person_id, _ in wanted}),
+            among(session, AttributeRow.name, {name for _, name in wanted}),
         )
     )
     for row in rows:

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Table, case, select
 from sqlalchemy.orm import Session
 
+from .among import among
 from .bulk import Insert, Upsert
 from .event import EventKeyRow, EventNameRow, EventRow, EventSummaryRow, EventTotalRow
 from .upsert import Incoming
@@ -81,7 +82,7 @@ def claim_keys(session: Session, keys: Collection[tuple[str, str]]) -> set[tuple
         (name, id_)
         for name, id_ in session.execute(
             select(EventKeyRow.name, EventKeyRow.id).where(
-                EventKeyRow.name.in_(names), EventKeyRow.id.in_(ids)
+                among(session, EventKeyRow.name, names), among(session, EventKeyRow.id, ids)
             )
         )
     }

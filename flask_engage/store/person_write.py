@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from .among import among
 from .bulk import InsertNew, Update
 from .person import PersonRow, TombstoneRow, new_public_id
 from .upsert import dialect_of
@@ -116,7 +117,7 @@ def erased_at(session: Session, user_ids: Iterable[str]) -> dict[str, datetime]:
     if connection.execute(hashes.limit(1)).first() is None:
         return {}  # nearly everywhere: then no hash needs to be computed
     by_hash = {tombstone_of(user_id): user_id for user_id in user_ids}
-    rows = connection.execute(since.where(TombstoneRow.hash.in_(by_hash)))
+    rows = connection.execute(since.where(among(session, TombstoneRow.hash, by_hash)))
     return {by_hash[row.hash]: row.erased_at for row in rows}
 
 
@@ -145,16 +146,16 @@ def lock_people(
     """
     if not user_ids:
         return {}
-    found = _locked(session, PersonRow.user_id.in_(list(user_ids)))
+    found = _locked(session, among(session, PersonRow.user_id, user_ids))
     missing = sorted(set(user_ids) - {str(row.user_id) for row, _ in found})
     if missing:
         _insert(session, missing, now)
         # Anew, not the missing ones alone: locks are taken in one order, by everybody.
-        found += _locked(session, PersonRow.user_id.in_(missing))
+        found += _locked(session, among(session, PersonRow.user_id, missing))
     people = {str(row.user_id): row for row, merged in found if merged is None}
     onward = {str(row.user_id): merged for row, merged in found if merged is not None}
     while onward:
-        targets = _locked(session, PersonRow.id.in_(set(onward.values())))
+        targets = _locked(session, among(session, PersonRow.id, set(onward.values())))
         by_id = {row.id: (row, merged) for row, merged in targets}
         further: dict[str, int] = {}
         for user_id, target in onward.items():

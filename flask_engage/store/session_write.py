@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
+from .among import among
 from .bulk import Insert, Update
 from .event import EventRow
 from .session import SessionRow
@@ -88,7 +89,7 @@ def load_sessions(
     rows = session.connection().execute(
         select(table.c.person_id, table.c.id, *(table.c[name] for name in _KEPT))
         .where(
-            table.c.person_id.in_(list(person_ids)),
+            among(session, table.c.person_id, list(person_ids)),
             table.c.started_at >= since,
             table.c.last_at >= last_since,
         )
@@ -135,7 +136,7 @@ def find_ids(session: Session, by_person: Mapping[int, Sequence[SessionState]]) 
         return
     rows = session.connection().execute(
         select(SessionRow.person_id, SessionRow.started_at, SessionRow.id).where(
-            SessionRow.person_id.in_({person_id for person_id, _ in wanted}),
+            among(session, SessionRow.person_id, {person_id for person_id, _ in wanted}),
             SessionRow.started_at >= min(at for _, at in wanted),
         )
     )
@@ -210,7 +211,7 @@ def _unlinked(session: Session, windows: list[RequestWindow]) -> Iterator[tuple[
             events.c.session_id.is_(None),
             # A sum, so that the index is that of the times: there are few events in a moment,
             # but one person may have any number.
-            (events.c.person_id + 0).in_(list(by_person)),
+            among(session, events.c.person_id + 0, by_person),
         )
     )
     for event_id, person_id, at in rows:
