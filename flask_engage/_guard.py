@@ -96,7 +96,7 @@ class Guard:
         """Begin anew in a forked child: a thread of the parent's may have been reporting."""
         self._lock = threading.Lock()
 
-    def report(self, what: str, error: Exception) -> None:
+    def report(self, what: str, error: BaseException) -> None:
         """Count `error` and log it, unless it or this place has been logged within a minute."""
         now = time.monotonic()
         keys = (what, _origin(error))
@@ -115,7 +115,7 @@ class Guard:
         )
 
 
-def _origin(error: Exception) -> str:
+def _origin(error: BaseException) -> str:
     """Name the line that raised `error`: what fails there is one fault, wherever we meet it."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:

@@ -172,6 +172,11 @@ def exclude(value: Any) -> Any:
         callable(item) or (isinstance(item, str) and item) for item in value
     ):
         raise ValueError("expected a callable, or a list of endpoints, blueprints and paths.")
+    for item in value:
+        if isinstance(item, str) and "*" in (item[:-1] if item[0] == "/" else item):
+            raise ValueError(
+                f"expected a star only at the end of a path that begins with a slash, not {item!r}."
+            )
     return tuple(value)
 
 

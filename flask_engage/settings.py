@@ -104,7 +104,7 @@ class Settings:
     )
     EXCLUDE: Any = _setting(
         (),
-        "What is never recorded: endpoints, blueprint names, paths (with a leading slash; a "
+        "What is no sighting: endpoints, blueprint names, paths (with a leading slash; a "
         "trailing * matches the rest), or a callable that is given the request.",
     )
     RESPECT_DNT: bool = _setting(

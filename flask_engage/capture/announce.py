@@ -7,6 +7,7 @@ from blinker import NamedSignal
 from .. import signals
 from .._guard import Guard
 from .apply import Outcome
+from .writer_thread import WriterThread
 
 
 class Announcer:
@@ -43,5 +44,13 @@ class Announcer:
         if not signal.receivers:
             return
         for receiver in signal.receivers_for(self._sender):
-            with self._guard.contained(f"a receiver of {signal.name}"):
-                receiver(self._sender, **what)
+            place = f"a receiver of {signal.name}"
+            with self._guard.contained(place):
+                try:
+                    receiver(self._sender, **what)
+                except (SystemExit, KeyboardInterrupt) as error:
+                    # In the host's thread that may be meant, and not by the receiver: a server
+                    # ends a worker so. In ours it can only be a mistake, and would end the thread.
+                    if not WriterThread.is_current():
+                        raise
+                    self._guard.report(place, error)

@@ -176,15 +176,23 @@ def check_value(name: str, value: object) -> AttributeValue:
     return found
 
 
-def check_values(values: object) -> dict[str, AttributeValue]:
-    """Return a checked copy of a mapping from attribute names to values.
+def check_attributes(values: object) -> None:
+    """Check that `values` are attributes, and not too many.
 
-    :raises InvalidFact: if one of them is out of the limits.
+    :raises InvalidFact: unless they are a mapping of at most a hundred.
     """
     if not isinstance(values, Mapping):
         raise InvalidFact(f"attributes {_shown(values)}: expected a mapping.")
     if len(values) > ATTRIBUTES:
         raise InvalidFact(f"{len(values)} attributes at once: expected at most {ATTRIBUTES}.")
+
+
+def check_values(values: Mapping[str, object]) -> dict[str, AttributeValue]:
+    """Return a checked copy of a mapping from attribute names to values.
+
+    :raises InvalidFact: if one of them is out of the limits.
+    """
+    check_attributes(values)
     checked: dict[str, AttributeValue] = {}
     for name, value in values.items():
         found = check_name(name, "attribute")
@@ -199,6 +207,8 @@ def check_amount(name: str, by: object) -> float:
     """
     if isinstance(by, bool) or not isinstance(by, (int, float)):
         raise InvalidFact(f"increment of {name!r} by {_shown(by)}: expected a number.")
+    if isinstance(by, int) and not -_INT_LIMIT <= by < _INT_LIMIT:
+        raise InvalidFact(f"increment of {name!r}: expected an integer of at most 64 bits.")
     return _check_number(by, f"increment of {name!r}")
 
 
@@ -211,7 +221,9 @@ def check_time(at: object, what: str = "at") -> datetime:
         raise InvalidFact(f"{what} {_shown(at)}: expected an aware datetime.")
     try:
         moment = as_utc(at, what=what)
-    except (ValueError, OverflowError) as error:
+    except OverflowError:
+        raise InvalidFact(f"{what} {at!r}: expected a moment that there is in UTC.") from None
+    except ValueError as error:
         raise InvalidFact(str(error)) from None
     if moment.year < _EARLIEST_YEAR:
         raise InvalidFact(f"{what} {at!r}: expected a moment after {_EARLIEST_YEAR}.")

@@ -238,6 +238,7 @@ class Recorder:
                 self._tick,
                 self._last_words,
                 self._write_up,
+                self._thread_ended,
                 self._settings.FLUSH_INTERVAL.total_seconds(),
             )
             # The fact is accepted whether or not there is a thread to be had; the next one tries
@@ -280,6 +281,10 @@ class Recorder:
                 store.sync()
             self.store_all(deadline)
             self._storer.end(store)
+
+    def _thread_ended(self) -> None:
+        """Let the next fact start another thread."""
+        self._thread = self._thread_of = None
 
     def _write_up(self) -> None:
         """Write down at the end what the thread, which may be held up, has not."""

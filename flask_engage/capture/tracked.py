@@ -9,17 +9,18 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from flask import Response, after_this_request, has_request_context
+from werkzeug.wrappers import Request
 
 from .._state import EngageState
 from ..errors import InvalidFact
 from ..types import AttributeValue, PropertyValue
 from .buffer import RequestBuffer, Who
-from .exclusions import untracked
+from .exclusions import is_prefetch, untracked
 from .facts import Attributes, Event, Increment, Seen, to_wire
 from .identity import buffer_of_request, recorded_identity
 from .limits import (
@@ -191,8 +192,10 @@ def tracked(
 ) -> Callable[[F], F]:
     """Decorate a function so that the event `name` is recorded when it succeeds.
 
-    In a request it has succeeded when the answer has; elsewhere, when it returns. Called while the
-    answer is on its way already (streamed, or in a hook of the host's), when the request ends well.
+    In a request it has succeeded when the answer has, unless nobody looks at that (HEAD, a page
+    fetched ahead); elsewhere when it returns, and a generator when it has given all. Called while
+    the answer is on its way already (streamed, or in a hook of the host's), when the request ends
+    well.
 
     :param state_of: gives the state of the current app, or None without one.
     :param properties: a mapping, or a function that is given the response; outside of a request,
@@ -219,6 +222,12 @@ def tracked(
 
     def decorate(function: F) -> F:
         whose = user or _argument_named_user(function)
+
+        def exhausted(steps: Generator[Any, Any, Any], args: Any, kwargs: Any) -> Any:
+            result = yield from steps
+            succeeded(result, whose, args, kwargs)
+            return result
+
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -232,6 +241,8 @@ def tracked(
         @functools.wraps(function)
         def synchronous(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
+            if inspect.isgenerator(result) and not has_request_context():
+                return exhausted(result, args, kwargs)  # nothing of it has been done yet
             succeeded(result, whose, args, kwargs)
             return result
 
@@ -259,12 +270,17 @@ def _await_answer(
     def when_answered(response: Response) -> Response:
         if unanswered in waiting:
             waiting.remove(unanswered)
-        if response.status_code < _FIRST_FAILURE:
+        if response.status_code < _FIRST_FAILURE and not _nobody_looks(buffer.request):
             _record(state, name, properties, response, whose)
         return response
 
     waiting.append(unanswered)
     after_this_request(when_answered)
+
+
+def _nobody_looks(request: Request) -> bool:
+    """Tell whether an answer is a page that nobody may ever see: then nothing has been done."""
+    return request.method == "HEAD" or is_prefetch(request)
 
 
 def _record(

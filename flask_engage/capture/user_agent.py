@@ -9,7 +9,8 @@ from functools import lru_cache
 _BOT = re.compile(
     r"(?<!cu)bot\b|crawl|spider|slurp|scrap|preview|monitor|pingdom|lighthouse|phantomjs"
     r"|facebookexternalhit|embedly|validator|archiver|^curl/|^wget|python-|aiohttp|httpx"
-    r"|go-http-client|okhttp|java/|libwww|^node|axios/",
+    r"|go-http-client|okhttp|java/|libwww|^node|axios/|^ruby|httpie|postmanruntime|^whatsapp/"
+    r"|meta-external|googleimageproxy|google-inspectiontool",
     re.IGNORECASE,
 )
 #: In this order: most browsers also claim to be those further down.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import MemberDescriptorType
 from typing import Any, Final
 
@@ -15,8 +14,9 @@ from ..errors import InvalidFact
 from ..types import Identity, Person
 from .buffer import Who
 from .facts import to_wire
-from .limits import USER_ID_LENGTH, check_user_id, check_values, trim_text
+from .limits import USER_ID_LENGTH, check_attributes, check_user_id, trim_text
 from .no_flush import unflushed
+from .values import as_moment, fitting
 
 _EMAIL_LENGTH = 320
 _NAME_LENGTH = 255
@@ -105,7 +105,7 @@ def who_is(state: EngageState, user: Any) -> Who | None:
     if (name := values.get("name")) is not None:
         who.name = trim_text(name, _NAME_LENGTH)
     if (since := values.get("created_at")) is not None:
-        who.signed_up_at = _moment(since)
+        who.signed_up_at = as_moment(since)
     return who
 
 
@@ -152,14 +152,19 @@ def _plain_id(user: Any) -> str:
 def _from_identity(state: EngageState, identity: Identity) -> Who:
     attributes = None
     if identity.attributes:
-        # A bad attribute is told, but costs no sighting.
+        # A bad attribute is told, but costs neither the others nor the sighting.
+        def tell(error: InvalidFact) -> None:
+            if not state.guard.ends("an attribute from identify()", error):
+                raise error
+
         with state.guard.guarded("attributes from identify()"):
-            attributes = to_wire(check_values(identity.attributes))
+            check_attributes(identity.attributes)
+            attributes = to_wire(fitting(identity.attributes, tell)) or None
     return Who(
         check_user_id(identity.id),
         email=trim_text(identity.email, _EMAIL_LENGTH),
         name=trim_text(identity.name, _NAME_LENGTH),
-        signed_up_at=_moment(identity.signed_up_at),
+        signed_up_at=as_moment(identity.signed_up_at),
         attributes=attributes,
     )
 
@@ -171,8 +176,13 @@ def _id_of_object(state: EngageState, user: Any, values: Mapping[str, Any], kind
             return _primary_key(user, mapped)
         if mapped.expired:
             return _primary_key(user, mapped)
-    if kind.has_plain_id and (found := getattr(user, "id", None)) is not None:
-        found = str(found)  # as Flask-Login's get_id does
+    if kind.has_plain_id:
+        # As Flask-Login's get_id does, for which who has no id yet is called None.
+        found = getattr(user, "id", None)
+        if found is not None:
+            found = str(found)
+        elif mapped is not None:
+            return _primary_key(user, mapped)
     elif callable(get_id := getattr(user, "get_id", None)):
         found = get_id()
     elif mapped is not None:
@@ -207,16 +217,6 @@ def mapped_state(user: Any) -> InstanceState[Any] | None:
     # Not inspect(): that takes long to find out that an object is not mapped.
     found = getattr(user, "_sa_instance_state", None)
     return found if isinstance(found, InstanceState) else None
-
-
-def _moment(value: Any) -> datetime | None:
-    """Return `value` in UTC; most hosts that keep times without a zone mean UTC."""
-    if not isinstance(value, datetime):
-        return None
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        return None
 
 
 def unwrapped(user: Any) -> Any:

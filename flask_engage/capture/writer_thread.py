@@ -36,6 +36,7 @@ class WriterThread:
 
     :param last_words: stores the rest, in this thread.
     :param write_up: called at the end by whoever stops it, also where it has not ended in time.
+    :param ended: called if it ends though nobody has asked it to.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class WriterThread:
         tick: Tick,
         last_words: Callable[[], None],
         write_up: Callable[[], None],
+        ended: Callable[[], None],
         interval: float,
     ) -> None:
         self._tick = tick
         self._last_words = last_words
         self._write_up = write_up
+        self._ended = ended
         self._interval = interval
         self._pid = os.getpid()
         self._stop = threading.Event()
@@ -89,6 +92,15 @@ class WriterThread:
             self._write_up()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            # Nothing that we know of comes here; whatever it is, it must not end in silence.
+            _log.exception("flask_engage: the writer has ended; the next fact starts another.")
+            self._ended()
+            raise
+
+    def _work(self) -> None:
         failures = 0
         due = time.monotonic() + self._interval
         while not self._stop.wait(min(self._interval, BEAT_SECONDS)):

@@ -52,8 +52,10 @@ class Wanted:
     @property
     def has(self) -> tuple[str, str] | None:
         """The property's name and its value."""
-        key, sign, value = self.holds.partition("=")
-        return (key.strip(), value.strip()) if sign and key.strip() else None
+        key, sign, typed = self.holds.partition("=")
+        value = typed.strip()
+        words = {_("yes"): "yes", _("no"): "no"}  # as this page shows them
+        return (key.strip(), words.get(value, value)) if sign and key.strip() else None
 
     @property
     def fields(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ from .._clock import Clock
 from ..capture.apply import Rules, apply
 from ..capture.facts import Event, Fact, Seen
 from ..capture.limits import check_name, check_past, check_properties, check_user_id
+from ..capture.values import as_moment, plain
 from ..errors import InvalidFact
 from ..store.backfill_write import add_stored, begin_backfill, known_ids, note_backfill
 from ..store.engine import Database, refresh_statistics
@@ -34,7 +35,6 @@ from ..store.meta import require_cut_in
 from ..store.retry import persistently
 from ..types import PropertyValue
 from .history import History, moment_at, place_of
-from .host_users import as_moment, plain
 
 BATCH = 1_000
 """Events in one transaction: locks are held briefly."""

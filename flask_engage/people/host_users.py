@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect as inspect_module
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from decimal import Decimal
-from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Engine, func, inspect, select
 from sqlalchemy.orm import Session
 
-from ..capture.limits import check_name, check_user_id, check_value
+from ..capture.limits import check_user_id
+from ..capture.values import as_moment, fitting
 from ..errors import InvalidFact, InvalidSettings
 from ..types import AttributeValue, Identity
 
@@ -208,7 +207,7 @@ class HostUsers:
             name=_text(identity.name),
             signed_up_at=as_moment(identity.signed_up_at),
             last_seen_at=as_moment(seen),
-            attributes=_fitting(identity.attributes) or None,
+            attributes=fitting(identity.attributes, _tell) or None,
         )
 
 
@@ -226,56 +225,9 @@ def as_key(column: ColumnElement[Any], user_id: str) -> Any:
         return None  # an old token, say: nobody of theirs
 
 
-def _fitting(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    """Return those attributes that can be kept; a bad one is told, and costs only itself."""
-    found: dict[str, AttributeValue] = {}
-    for name, value in attributes.items():
-        try:
-            found[check_name(name, "attribute")] = check_value(name, plain(value))
-        except InvalidFact as error:
-            _log.warning("flask_engage: an attribute from identify() can't be kept: %s", error)
-    return found
+def _tell(error: InvalidFact) -> None:
+    _log.warning("flask_engage: an attribute from identify() can't be kept: %s", error)
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
-
-
-def as_moment(value: Any) -> datetime | None:
-    """Take a host's time; one without a zone is UTC, which is what hosts store by far the most."""
-    if not isinstance(value, datetime):
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def plain(value: Any) -> AttributeValue:
-    """Return what the host or its database gave as one of the kinds that an attribute may hold.
-
-    A time without a zone is UTC, as it comes out of a database.
-
-    :raises InvalidFact: if it is none of them.
-    """
-    if isinstance(value, Enum):
-        value = value.value
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, datetime):
-        return as_moment(value)
-    if isinstance(value, date):
-        return as_moment(datetime.combine(value, time()))
-    if inspect_module.iscoroutine(value):
-        value.close()
-        raise InvalidFact("a coroutine can't be an attribute; give a function without async.")
-    raise InvalidFact(
-        f"{_shown(value)} can't be an attribute; use str, int, float, bool, datetime or None."
-    )
-
-
-def _shown(value: Any) -> str:
-    """Say what `value` is; of a sequence only that, or it may print a million rows."""
-    kind = type(value).__name__
-    if isinstance(value, (list, tuple, set, dict, bytes)):
-        return f"a {kind} of {len(value)}"
-    return f"{value!r:.100} ({kind})"

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from ..capture.limits import check_name, check_user_id, check_value
+from ..capture.values import plain
 from ..errors import InvalidFact
 from ..store.attribute import unconfirmed_values
 from ..store.attribute_write import CONFIRMED_EVERY
@@ -24,7 +25,7 @@ from ..store.engine import LOOK, Database
 from ..store.provider_write import Run
 from ..store.time_limit import statements_within
 from .host_query import derived, label_of, rows_of
-from .host_users import BATCH, as_key, plain
+from .host_users import BATCH, as_key
 from .providers import Failure, Part, Start, failure_of
 from .watch import Limits, TookTooLong, within
 

@@ -16,11 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..capture.limits import check_user_id, check_value
+from ..capture.values import plain
 from ..errors import InvalidFact
 from ..store.engine import LOOK
 from ..store.provider_write import Run
 from ..types import AttributeValue, Identity
-from .host_users import BATCH, HostUsers, plain
+from .host_users import BATCH, HostUsers
 from .watch import Limits, TookTooLong, Watched, watched, within
 
 _ERROR_CHARACTERS = 500

@@ -168,7 +168,7 @@ def newest_events(
     for row in _rows(session, query):
         looked_at += 1
         place = (row.occurred_at, row.id)
-        if _as_text(row.properties.get(where[0], _NOTHING)) == where[1]:
+        if where[1] in _as_texts(row.properties.get(where[0], _NOTHING)):
             found.append(_seen(row))
             if len(found) == limit:
                 break
@@ -227,14 +227,14 @@ def _seen(row: Any) -> SeenEvent:
     )
 
 
-def _as_text(value: object) -> str | None:
-    """Return a property's value as an operator would write it."""
+def _as_texts(value: object) -> tuple[str, ...]:
+    """Return how an operator may write a property's value."""
     if value is _NOTHING:
-        return None
+        return ()
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return ("true", "yes") if value else ("false", "no")
     if value is None:
-        return "null"
+        return ("null",)
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+        return (str(int(value)),)
+    return (str(value),)

@@ -217,10 +217,7 @@ class Injector:
             headers["Content-Length"] = str(len(changed))
         # Somebody else's answer to the same address has no tag.
         if not self._for_all and not _flask_will_say_so():
-            if varies:
-                response.vary.add("Cookie")
-            else:
-                headers.add("Vary", "Cookie")
+            _vary_by_cookie(response, varies=varies)
         return True
 
 
@@ -281,6 +278,16 @@ def _flask_will_say_so() -> bool:
         and session.accessed
         and type(context.app.session_interface) is SecureCookieSessionInterface
     )
+
+
+def _vary_by_cookie(response: Response, *, varies: bool) -> None:
+    """Say that the answer depends on the cookie; `varies` tells whether it says so of anything."""
+    said = response.headers.getlist("Vary") if varies else []
+    if len(said) == 1:
+        response.vary.add("Cookie")
+    # Of several such headers werkzeug knows the first only, and would drop the others.
+    elif "cookie" not in map(str.strip, ",".join(said).lower().split(",")):
+        response.headers.add("Vary", "Cookie")
 
 
 def _is_html(response: Response) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +19,13 @@ from tests._clock import START
 from tests.capture._recorders import FakeApp, Recorders, table
 
 MINUTE = timedelta(minutes=1)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.005)
 
 
 def event(n: int = 0, user_id: str = "7", name: str = "clicked", **more: Any) -> Event:
@@ -175,3 +184,51 @@ def test_a_long_backlog_is_announced_piece_by_piece(
         assert recorder.append(event(n))
     assert recorder.flush() == 7
     assert heard == list(range(7))
+
+
+@pytest.mark.parametrize("ends", [SystemExit, KeyboardInterrupt, RuntimeError])
+def test_a_receiver_that_would_end_the_process_ends_not_even_the_writer(
+    database: Database, recorders: Recorders, ends: type[BaseException]
+) -> None:
+    app, guard = FakeApp(testing=False), Guard()
+    recorder = recorders(app=app, guard=guard, FLUSH_INTERVAL=timedelta(seconds=0.02))
+    heard: list[str] = []
+
+    def broken(_sender: Any, **_what: Any) -> None:
+        heard.append("broken")
+        raise ends
+
+    def listening(_sender: Any, **what: Any) -> None:
+        heard.append(str(what["properties"]["n"]))
+
+    signals.event_tracked.connect(broken, sender=app)
+    signals.event_tracked.connect(listening, sender=app)
+    for n in range(3):
+        recorder.append(event(n))
+        wait_until(lambda: len(heard) == 2 * n + 2)  # noqa: B023  (it is over within the round)
+    assert sorted(heard) == ["0", "1", "2", "broken", "broken", "broken"]
+    assert len(table(database, EventRow, "name")) == 3
+    assert recorder.status().thread_alive
+    assert guard.counts == {"a receiver of event_tracked": 3}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_ends_all_the_same_is_told_of_and_followed_by_another(
+    database: Database,
+    recorders: Recorders,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recorder = recorders(app=FakeApp(testing=False), FLUSH_INTERVAL=timedelta(seconds=0.02))
+    store_all = recorder.store_all
+
+    def end(*_args: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(recorder, "store_all", end)
+    recorder.append(event(1))
+    wait_until(lambda: "the writer has ended" in caplog.text)
+    monkeypatch.setattr(recorder, "store_all", store_all)
+    wait_until(lambda: not recorder.status().thread_alive)
+    recorder.append(event(2))
+    wait_until(lambda: len(table(database, EventRow, "name")) == 2)

@@ -275,3 +275,35 @@ def test_a_request_within_a_request_leaves_the_outer_one_its_own(
     client.get(f"/login/{app_host.add_user(app, 'ada@example.com')}")
     assert client.get("/outer").data == b"x"
     assert events(app, "name") == [("outer",)]
+
+
+def test_a_generator_that_is_decorated_is_recorded_when_it_has_given_all(
+    app: Flask, engage: Engage
+) -> None:
+    @engage.tracked("exported")
+    def export(user: Any, fail_at: int = -1) -> Iterator[int]:
+        for number in range(3):
+            if number == fail_at:
+                raise LookupError("the job's own")
+            yield number
+
+    with app.app_context():
+        export("never begun")
+        assert next(export("given up")) == 0
+        with pytest.raises(LookupError):
+            list(export("failed", 2))
+        assert list(export("done")) == [0, 1, 2]
+    assert people(app, "user_id") == [("done",)]
+
+
+def test_a_page_fetched_ahead_or_not_looked_at_is_no_event_of_its_view(
+    app: Flask, app_host: Host, engage: Engage, client: Any
+) -> None:
+    user_id = app_host.add_user(app)
+    app.add_url_rule("/pricing", view_func=engage.tracked("viewed pricing")(lambda: "pricing"))
+    client.set_cookie("session", session_cookie(app, user_id))
+    client.get("/pricing", headers={"Sec-Purpose": "prefetch"})
+    client.head("/pricing")
+    assert events(app, "name") == []
+    client.get("/pricing")
+    assert events(app, "name") == [("viewed pricing",)]

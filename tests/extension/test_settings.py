@@ -45,6 +45,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("MAIL_FROM", "Ada\x00 <ada@example.com>", "without line breaks"),
     ("MAIL_FROM", "Ada\ud800 <ada@example.com>", "without line breaks"),
     ("MAIL_ONLY_TO", 5, "a list of addresses"),
+    ("EXCLUDE", ["*"], "only at the end of a path"),
+    ("EXCLUDE", ["/a/*/b"], "only at the end of a path"),
 ]
 
 

@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from flask_engage.capture.values import plain
 from flask_engage.errors import InvalidFact
-from flask_engage.people.host_users import HostUsers, plain
+from flask_engage.people.host_users import HostUsers
 from flask_engage.people.provider_query import QuerySource
 from flask_engage.people.providers import FunctionSource
 from flask_engage.people.refresh import RefreshReport, refresh

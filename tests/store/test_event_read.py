@@ -112,6 +112,8 @@ def test_the_newest_events_with_a_property(
         assert numbers("plan", "pro", limit=2) == [5, 4]
         assert numbers("f", "1", limit=1) == [5]
         assert numbers("late", "true") == [None]
+        assert numbers("late", "yes") == [None]
+        assert numbers("late", "no") == []
         assert numbers("n", "None") == []
         monkeypatch.setattr(event_read, "WINDOW", 4)
         monkeypatch.setattr(event_read, "_AT_ONCE", 2)
