@@ -244,6 +244,8 @@ MAY_CATCH_ALL = {
     "flask_engage._custom_data": "a provider that fails leaves the others their turn",
     "flask_engage.capture.hooks": "asks the guard itself: each request passes here",
     "flask_engage.capture.recorder": "asks the guard itself: each request passes here",
+    "flask_engage.capture.tracked": "asks the guard itself: each event of a page passes here",
+    "flask_engage.capture.writer_thread": "says that the thread has ended, then raises again",
     "flask_engage.automation.evaluate": "a rule that fails leaves the others",
     "flask_engage.automation.jobs": "a job that fails leaves the others and its next turn",
     "flask_engage.cli": "the doctor reports whatever it meets; refresh runs code of the host's",
