@@ -270,8 +270,8 @@ def _await_answer(
     def when_answered(response: Response) -> Response:
         if unanswered in waiting:
             waiting.remove(unanswered)
-        if response.status_code < _FIRST_FAILURE and not _nobody_looks(buffer.request):
-            _record(state, name, properties, response, whose)
+        if response.status_code < _FIRST_FAILURE:
+            _record(state, name, properties, response, whose, buffer.request)
         return response
 
     waiting.append(unanswered)
@@ -289,12 +289,18 @@ def _record(
     properties: Properties,
     result: Any,
     whose: Callable[[], Any] | None,
+    asked: Request | None = None,
 ) -> None:
-    """Track the success of a decorated function; whatever is wrong, the function has succeeded."""
+    """Track the success of a decorated function; whatever is wrong, the function has succeeded.
+
+    :param asked: the request that it has answered, if it has one.
+    """
     if state is None:
         _log.warning("flask_engage: %r happened outside of an app; not recorded.", name)
         return
     with state.guard.guarded(f"tracking {name!r}"):
+        if asked is not None and _nobody_looks(asked):
+            return
         found = properties(result) if callable(properties) else properties
         someone = None if whose is None else whose()
         if whose is None or someone is not None:
