@@ -154,3 +154,16 @@ def test_an_answer_gets_one_tag_and_its_length_or_stays_as_it_is(
 def test_the_short_way_to_the_end_ends_where_the_long_one_does(inside: bytes) -> None:
     whole = b"<!doctype html><html><body>" + inside + b"</body></html>"
     assert end_of_body(whole) == document._search(whole) == whole.rfind(b"</body>")
+
+
+def test_all_that_an_answer_varies_by_stays() -> None:
+    with app.test_request_context("/"):
+        response = Response(b"<html><body></body></html>", content_type="text/html; charset=utf-8")
+        response.headers.add("Vary", "Accept-Encoding")
+        response.headers.add("Vary", "Accept-Language")
+        assert Injector("/engage", "users")(response, request, True)
+    assert varies_by(response.headers.getlist("Vary")) == {
+        "accept-encoding",
+        "accept-language",
+        "cookie",
+    }
